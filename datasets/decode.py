@@ -71,9 +71,10 @@ def opened(path: str | Path) -> Iterator["Image.Image"]:
 
     path = regular_file(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of oddities that it reads all the same
-            with Image.open(path, formats=FORMATS) as picture:
+        # An open file, not its name: Pillow 13 maps a named TIFF that lies on its side wrongly.
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # oddities that are read all the same
+            with Image.open(file, formats=FORMATS) as picture:
                 _check_size(picture.size, path.stat().st_size)
                 yield picture
     except UnidentifiedImageError:

@@ -251,7 +251,7 @@ def export_images(
     images, labels = np.asarray(images), np.asarray(labels)
     _check_export(images, labels, per_class)
     names = class_names or [f"class_{k:02}" for k in range(labels.max() + 1)]
-    if len(names) <= labels.max() or any(Path(name).name != name for name in names):
+    if len(names) <= labels.max() or not all(n and Path(n).name == n for n in names):
         raise ValueError(f"export_images expects {labels.max() + 1} plain names, got {list(names)}")
     if Path(to).exists() and (not Path(to).is_dir() or os.listdir(to)):
         raise FileExistsError(f"{printable(to)}: expected a new or an empty folder")
