@@ -224,7 +224,7 @@ def test_an_empty_file(folder):
 def test_a_truncated_picture(folder, kind):
     whole = picture_bytes(kind, np.random.default_rng(0))
     (folder / "a" / "3.png").write_bytes(whole[: len(whole) * 3 // 4])
-    with pytest.raises(ValueError, match=r"a.3.png: damaged picture \(.*truncated"):
+    with pytest.raises(ValueError, match=r"a.3.png: damaged picture \(.*runcated"):
         read_folder(folder, (4, 3))
 
 
