@@ -1,0 +1,470 @@
+"""The layers: weights are dictionaries in layers, samples are rows, images are (N, C, H, W).
+
+The call remembers, forward does not. Each layer writes down three things: `forward`, the output
+at inference; `training_pass`, the output together with the local gradient; and `backward`.
+"""
+
+# N samples, C channels in, F channels out, H W image, KH KW kernel, OH OW output.
+# dV is d loss / d V, of V's shape; local["V"] is d Y / d V in the smallest form that serves.
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from cnn import kernels
+from cnn.kernels import Array
+
+__all__ = [
+    "Layer",
+    "Linear",
+    "Conv2D",
+    "MaxPool2D",
+    "AvgPool2D",
+    "BatchNorm2D",
+    "Flatten",
+    "Dropout",
+]
+
+Size = int | Sequence[int]
+Local = dict[str, Any]
+
+# Layers that are built without a generator share this one: a script gives the same weights
+# every time, and two equal layers get different ones. A seed of your own: rng=...
+RNG = np.random.default_rng(0)
+
+
+class Layer:
+    """The contract. params and grads have the same keys; state is what else travels in a file."""
+
+    def __init__(self) -> None:
+        self.params: dict[str, Array] = {}
+        self.grads: dict[str, Array] = {}
+        self.state: dict[str, Array] = {}
+        self.local: Local = {}
+        self.out_shape: tuple[int, ...] = ()
+
+    def __call__(self, X: Array) -> Array:
+        """The training pass: returns Y and remembers the local gradient for backward."""
+        Y, self.local = self.training_pass(self.accept(X))
+        self.out_shape = Y.shape
+        return Y
+
+    def forward(self, X: Array) -> Array:
+        """The output at inference; writes nothing."""
+        raise NotImplementedError
+
+    def training_pass(self, X: Array) -> tuple[Array, Local]:
+        """The output and the local gradient, from one computation; writes nothing."""
+        raise NotImplementedError
+
+    def local_grad(self, X: Array) -> Local:
+        """What the call would remember; writes nothing."""
+        return self.training_pass(self.accept(X))[1]
+
+    def backward(self, dY: Array) -> Array:
+        """dY -> dX; writes grads, the gradients of params."""
+        raise NotImplementedError
+
+    def backward_params(self, dY: Array) -> None:
+        """Writes grads and leaves out dX: for the first layer, since nobody trains the pixels."""
+
+    def accept(self, X: Array) -> Array:
+        """X as floats, of the weights' dtype if there are weights (integers become float32)."""
+        X = np.asarray(X)
+        if X.dtype.kind not in "fiub":
+            raise TypeError(f"{self}: expects real numbers, got X of dtype {X.dtype}")
+        wanted = next((W.dtype for W in self.params.values()), X.dtype)
+        X = X.astype(wanted if wanted.kind == "f" else np.float32, copy=False)
+        self.check(X)
+        if not X.size:
+            raise ValueError(f"{self}: expects at least one sample, got X of shape {X.shape}")
+        return X
+
+    def check(self, X: Array) -> None:
+        """Raises ValueError unless X has a shape that fits."""
+
+    def expect(self, what: str, X: Array) -> NoReturn:
+        raise ValueError(f"{self}: expects {what}, got X of shape {X.shape}")
+
+    def upstream(self, dY: Array) -> Array:
+        """dY, once it is known to belong to the remembered call."""
+        if not self.out_shape:
+            raise RuntimeError(f"{self}: backward expects a call first, got none")
+        if np.shape(dY) != self.out_shape:
+            raise ValueError(
+                f"{self}: backward expects dY of shape {self.out_shape}, got {np.shape(dY)}"
+            )
+        return np.asarray(dY)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+def pair(size: Size, name: str, least: int) -> tuple[int, int]:
+    """An int or two of them as a tuple, each at least `least`."""
+    both = (size, size) if isinstance(size, (int, np.integer)) else tuple(size)
+    if len(both) != 2 or not all(isinstance(n, (int, np.integer)) and n >= least for n in both):
+        raise ValueError(f"{name} expects an integer or two, {least} or more, got {size!r}")
+    return int(both[0]), int(both[1])
+
+
+def short(size: tuple[int, int]) -> str:
+    return str(size[0]) if size[0] == size[1] else str(size)
+
+
+class Linear(Layer):
+    """Y = X W + b with X (N, in_dim), W (in_dim, out_dim), b (1, out_dim).
+
+    W is drawn with variance gain / in_dim: 2 in front of a ReLU (He et al., 2015), else 1.
+    """
+
+    # --- init ---------------------------------------------------------------
+    def __init__(
+        self,
+        in_dim: int,
+        out_dim: int,
+        rng: np.random.Generator | None = None,
+        dtype: npt.DTypeLike = np.float32,
+        gain: float = 2.0,
+    ) -> None:
+        super().__init__()
+        self.in_dim, self.out_dim = pair((in_dim, out_dim), "Linear", 1)
+        W = (rng or RNG).standard_normal((in_dim, out_dim)) * np.sqrt(gain / in_dim)
+        self.params = {"W": W.astype(dtype), "b": np.zeros((1, out_dim), dtype)}
+
+    # --- forward ------------------------------------------------------------
+    def forward(self, X: Array) -> Array:
+        X = self.accept(X)
+        return X @ self.params["W"] + self.params["b"]  # (E1)  (N, out)
+
+    def training_pass(self, X: Array) -> tuple[Array, Local]:
+        """local: dY/dX is W (in, out), dY/dW is X (N, in)."""
+        return self.forward(X), {"X": self.params["W"], "W": X}
+
+    # --- backward -----------------------------------------------------------
+    def backward_params(self, dY: Array) -> None:
+        dY = self.upstream(dY)
+        self.grads["W"] = self.local["W"].T @ dY  # (E5)  (in, out)
+        self.grads["b"] = dY.sum(axis=0, keepdims=True)  # (E6)  (1, out)
+
+    def backward(self, dY: Array) -> Array:
+        self.backward_params(dY)
+        return dY @ self.local["X"].T  # (E7)  (N, in)
+
+    def check(self, X: Array) -> None:
+        if X.ndim != 2 or X.shape[1] != self.in_dim:
+            self.expect(f"{self.in_dim} columns", X)
+
+    def __repr__(self) -> str:
+        return f"Linear({self.in_dim}, {self.out_dim})"
+
+
+class Conv2D(Layer):
+    """F filters W (F, C, KH, KW) slide over images X (N, C, H, W); b (F,) is added.
+
+    With the window under each output as one column this is E1 again, Y = W columns + b.
+    kernel_size, stride and padding are an int or (rows, columns); padding "same" keeps the
+    size (stride 1 only). W is drawn with variance gain / (C KH KW), 2 for a ReLU (He, 2015).
+    """
+
+    # --- init ---------------------------------------------------------------
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size = 3,
+        stride: Size = 1,
+        padding: Size | str = 0,
+        rng: np.random.Generator | None = None,
+        dtype: npt.DTypeLike = np.float32,
+        gain: float = 2.0,
+    ) -> None:
+        super().__init__()
+        self.channels = pair((in_channels, out_channels), "Conv2D channels", 1)
+        self.kernel = KH, KW = pair(kernel_size, "Conv2D kernel_size", 1)
+        self.stride = pair(stride, "Conv2D stride", 1)
+        if padding == "same" and self.stride != (1, 1):
+            raise ValueError(f'Conv2D padding "same" expects stride 1, got {stride!r}')
+        if padding == "same":  # an even kernel needs one zero more behind than in front
+            self.padding = ((KH - 1) // 2, KH // 2), ((KW - 1) // 2, KW // 2)
+        else:
+            rows, columns = pair(padding, "Conv2D padding", 0)
+            self.padding = (rows, rows), (columns, columns)
+        fan_in = in_channels * KH * KW
+        W = (rng or RNG).standard_normal((out_channels, in_channels, KH, KW))
+        W *= np.sqrt(gain / fan_in)
+        self.params = {"W": W.astype(dtype), "b": np.zeros(out_channels, dtype)}
+
+    def grid(self, X: Array) -> kernels.Grid:
+        (top, bottom), (left, right) = self.padding
+        H, W = X.shape[2:]
+        HP, WP = top + H + bottom, left + W + right
+        return kernels.Grid(*self.kernel, *self.stride, top, left, HP, WP, H, W)
+
+    # --- forward ------------------------------------------------------------
+    def forward(self, X: Array) -> Array:
+        X = self.accept(X)
+        grid = self.grid(X)
+        W, b = self.params["W"], self.params["b"]
+        Wb = np.column_stack([W.reshape(len(W), -1), b])  # (F, C*KH*KW + 1)
+        Y = np.empty((len(W), len(X), *grid.windows), X.dtype)
+        for n in kernels.blocks(X, grid):
+            columns = kernels.unfold(X[n], grid)  # (C*KH*KW + 1, n*windows)
+            np.matmul(Wb, columns, out=Y[:, n].reshape(len(W), -1))  # (E1)
+        return Y[:, :, : grid.OH, : grid.OW].transpose(1, 0, 2, 3)  # (N, F, OH, OW)
+
+    def training_pass(self, X: Array) -> tuple[Array, Local]:
+        """local: dY/dX is W (F, C, KH, KW), dY/dW is X (N, C, H, W).
+
+        The columns are not kept: they are KH*KW times as large as X, and copying them
+        again inside the cache is quicker than fetching them back from memory.
+        """
+        return self.forward(X), {"X": self.params["W"], "W": X}
+
+    # --- backward -----------------------------------------------------------
+    def backward_params(self, dY: Array) -> None:
+        dY, X = self.upstream(dY), self.local["W"]
+        grid = self.grid(X)
+        dWb = np.zeros((dY.shape[1], self.params["W"][0].size + 1), X.dtype)
+        for n in kernels.blocks(X, grid):
+            columns = kernels.unfold(X[n], grid)  # its last row, of ones, yields db
+            dWb += kernels.spread(dY[n], grid) @ columns.T  # (E5, E6)
+        self.grads["W"] = dWb[:, :-1].reshape(self.params["W"].shape)
+        self.grads["b"] = dWb[:, -1].copy()
+
+    def backward(self, dY: Array) -> Array:
+        self.backward_params(dY)
+        W, X = self.local["X"], self.local["W"]
+        grid = self.grid(X)
+        dX = kernels.empty_images(X.shape, X.dtype)
+        for n in kernels.blocks(X, grid):
+            dcolumns = W.reshape(len(W), -1).T @ kernels.spread(dY[n], grid)  # (E7)
+            dX[n] = kernels.fold(dcolumns, len(dX[n]), grid)
+        return dX  # (N, C, H, W)
+
+    def check(self, X: Array) -> None:
+        if X.ndim != 4 or X.shape[1] != self.channels[0]:
+            self.expect(f"images (N, {self.channels[0]}, H, W)", X)
+        for size, kernel, pad in zip(X.shape[2:], self.kernel, self.padding):
+            if size + sum(pad) < kernel:
+                self.expect(f"images of {self.kernel} or more, padding included", X)
+
+    def __repr__(self) -> str:
+        return f"Conv2D({self.channels[0]}, {self.channels[1]}, {short(self.kernel)})"
+
+
+class Pool2D(Layer):
+    """What max and average pooling share: windows of kernel_size, stride = kernel by default.
+
+    X (N, C, H, W) -> Y (N, C, OH, OW); rows and columns that fill no window are left out.
+    """
+
+    def __init__(self, kernel_size: Size = 2, stride: Size | None = None) -> None:
+        super().__init__()
+        self.kernel = pair(kernel_size, f"{type(self).__name__} kernel_size", 1)
+        self.stride = self.kernel
+        if stride is not None:
+            self.stride = pair(stride, f"{type(self).__name__} stride", 1)
+
+    def taps(self, X: Array) -> list[Array]:
+        return kernels.taps(X, self.kernel, self.stride)
+
+    def check(self, X: Array) -> None:
+        if X.ndim != 4 or X.shape[2] < self.kernel[0] or X.shape[3] < self.kernel[1]:
+            self.expect(f"images (N, C, H, W) of {self.kernel} or more", X)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({short(self.kernel)})"
+
+
+class MaxPool2D(Pool2D):
+    """Y = the largest pixel of each window."""
+
+    # --- forward ------------------------------------------------------------
+    def forward(self, X: Array) -> Array:
+        X = self.accept(X)
+        return reduce(np.maximum, self.taps(X))  # (E2)  (N, C, OH, OW)
+
+    def training_pass(self, X: Array) -> tuple[Array, Local]:
+        """local: dY/dX is a mask per tap (N, C, OH, OW), True where it holds the maximum.
+
+        One winner per window: a tie must not multiply the gradient.
+        """
+        Y = self.forward(X)
+        return Y, {"X": kernels.first_winners(self.taps(X), Y), "shape": X.shape}
+
+    # --- backward -----------------------------------------------------------
+    def backward(self, dY: Array) -> Array:
+        dY = self.upstream(dY)
+        dX = kernels.empty_images(self.local["shape"], dY.dtype)
+        dX[...] = 0
+        for tap, winner in zip(self.taps(dX), self.local["X"]):
+            tap += dY * winner  # (E8)  += because windows may overlap
+        return dX  # (N, C, H, W)
+
+
+class AvgPool2D(Pool2D):
+    """Y = the mean of each window."""
+
+    # --- forward ------------------------------------------------------------
+    def forward(self, X: Array) -> Array:
+        X = self.accept(X)
+        return sum(self.taps(X)) / (self.kernel[0] * self.kernel[1])  # (E2)
+
+    def training_pass(self, X: Array) -> tuple[Array, Local]:
+        """local: dY/dX is 1 / (KH KW) for each pixel of the window; only the shape of X."""
+        return self.forward(X), {"shape": X.shape}
+
+    # --- backward -----------------------------------------------------------
+    def backward(self, dY: Array) -> Array:
+        share = self.upstream(dY) / (self.kernel[0] * self.kernel[1])
+        dX = kernels.empty_images(self.local["shape"], share.dtype)
+        dX[...] = 0
+        for tap in self.taps(dX):
+            tap += share  # (E8)
+        return dX  # (N, C, H, W)
+
+
+class BatchNorm2D(Layer):
+    """Y = gamma Xhat + beta: each channel of X (N, C, H, W) to mean 0, variance 1, then free.
+
+    The call takes mean and variance over N, H, W of the batch, and moves the running ones by
+    `momentum` towards them; forward takes the running ones. Ioffe and Szegedy (2015).
+    """
+
+    # --- init ---------------------------------------------------------------
+    def __init__(
+        self,
+        n_channels: int,
+        epsilon: float = 1e-5,
+        momentum: float = 0.1,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> None:
+        super().__init__()
+        self.channels, self.epsilon, self.momentum = n_channels, epsilon, momentum
+        ones, zeros = np.ones(n_channels, dtype), np.zeros(n_channels, dtype)
+        self.params = {"gamma": ones, "beta": zeros}
+        self.state = {"running_mean": zeros.copy(), "running_var": ones.copy()}
+
+    # --- forward ------------------------------------------------------------
+    def forward(self, X: Array) -> Array:
+        X = self.accept(X)
+        mean, var = self.state["running_mean"], self.state["running_var"]
+        gamma, beta = self.params["gamma"], self.params["beta"]
+        scale = gamma / np.sqrt(var + self.epsilon)  # (C,)
+        Y = kernels.channels_first(X) * scale[:, None]  # (E2)  (C, N*H*W)
+        Y += (beta - mean * scale)[:, None]
+        return kernels.images(Y, X.shape)
+
+    def training_pass(self, X: Array) -> tuple[Array, Local]:
+        """local: dY/dgamma is Xhat (C, N*H*W), dY/dX begins with gamma / std (C, 1)."""
+        rows = kernels.channels_first(X)  # (C, M), M = N*H*W
+        mean = kernels.row_sums(rows) / rows.shape[1]  # (C,)
+        Xhat = rows - mean[:, None]  # (C, M)
+        # From the centred rows: E[X^2] - E[X]^2 can come out negative in float32.
+        var = np.vecdot(Xhat, Xhat) / rows.shape[1]  # (C,)
+        std = np.sqrt(var + self.epsilon)[:, None]  # (C, 1)
+        Xhat /= std
+        Y = Xhat * self.params["gamma"][:, None]  # (E2)  (C, M)
+        Y += self.params["beta"][:, None]
+        scale = self.params["gamma"][:, None] / std
+        local = {"X": scale, "gamma": Xhat, "mean": mean, "var": var}
+        return kernels.images(Y, X.shape), local
+
+    def __call__(self, X: Array) -> Array:
+        Y = super().__call__(X)
+        M = Y.size // self.channels
+        unbiased = self.local["var"] * (M / max(1, M - 1))
+        for name, value in (("running_mean", self.local["mean"]), ("running_var", unbiased)):
+            self.state[name] += self.momentum * (value - self.state[name])
+        return Y
+
+    # --- backward -----------------------------------------------------------
+    def backward_params(self, dY: Array) -> None:
+        rows = kernels.channels_first(self.upstream(dY))  # (C, M)
+        self.grads["gamma"] = np.vecdot(rows, self.local["gamma"])  # (E5)  (C,)
+        self.grads["beta"] = kernels.row_sums(rows)  # (E6)  (C,)
+
+    def backward(self, dY: Array) -> Array:
+        """dX = gamma / std * (dY - mean(dY) - Xhat * mean(dY * Xhat)).
+
+        The last two terms: mean and variance depend on every pixel of the channel.
+        """
+        self.backward_params(dY)
+        rows = kernels.channels_first(dY)
+        M = rows.shape[1]
+        dX = self.local["gamma"] * (self.grads["gamma"][:, None] / -M)  # (C, M)
+        dX += rows
+        dX -= self.grads["beta"][:, None] / M
+        dX *= self.local["X"]  # (E8)
+        return kernels.images(dX, dY.shape)
+
+    def check(self, X: Array) -> None:
+        if X.ndim != 4 or X.shape[1] != self.channels:
+            self.expect(f"images (N, {self.channels}, H, W)", X)
+
+    def __repr__(self) -> str:
+        return f"BatchNorm2D({self.channels})"
+
+
+class Flatten(Layer):
+    """Images (N, C, H, W) to rows (N, C*H*W)."""
+
+    # --- forward ------------------------------------------------------------
+    def forward(self, X: Array) -> Array:
+        X = self.accept(X)
+        return X.reshape(len(X), -1)  # (E2)  (N, C*H*W)
+
+    def training_pass(self, X: Array) -> tuple[Array, Local]:
+        """local: dY/dX is the identity; only the shape of X."""
+        return self.forward(X), {"X": X.shape}
+
+    # --- backward -----------------------------------------------------------
+    def backward(self, dY: Array) -> Array:
+        return self.upstream(dY).reshape(self.local["X"])  # (E8)  (N, C, H, W)
+
+    def check(self, X: Array) -> None:
+        if X.ndim < 2:
+            self.expect("samples with at least one axis each", X)
+
+
+class Dropout(Layer):
+    """Y = X with a share p of its entries set to 0 and the rest grown by 1 / (1 - p).
+
+    forward changes nothing: the growth already keeps the mean. Srivastava et al. (2014).
+    """
+
+    # --- init ---------------------------------------------------------------
+    def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ValueError(f"Dropout expects a share from 0 to below 1, got {p!r}")
+        self.p = p
+        self.seed = int((rng or RNG).integers(2**63))
+        self.state = {"calls": np.zeros(1, np.int64)}  # each call draws another mask
+
+    # --- forward ------------------------------------------------------------
+    def forward(self, X: Array) -> Array:
+        return self.accept(X)
+
+    def training_pass(self, X: Array) -> tuple[Array, Local]:
+        """local: dY/dX is 0 or 1 / (1 - p) per entry, a function of seed and calls alone."""
+        rng = np.random.default_rng((self.seed, int(self.state["calls"][0])))
+        kept = rng.random(X.shape, np.float32) >= self.p
+        mask = kept * X.dtype.type(1 / (1 - self.p))  # of X's shape
+        return X * mask, {"X": mask}  # (E2)
+
+    def __call__(self, X: Array) -> Array:
+        Y = super().__call__(X)
+        self.state["calls"] += 1
+        return Y
+
+    # --- backward -----------------------------------------------------------
+    def backward(self, dY: Array) -> Array:
+        return self.upstream(dY) * self.local["X"]  # (E8)
+
+    def __repr__(self) -> str:
+        return f"Dropout({self.p})"

@@ -1,0 +1,120 @@
+"""The losses: the call remembers the gradient of the scores, forward only measures."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnn.kernels import Array
+
+__all__ = ["Loss", "CrossEntropyLoss", "MeanSquareLoss", "labels_of"]
+
+
+def labels_of(y: npt.ArrayLike, N: int, K: int) -> npt.NDArray[np.intp]:
+    """Labels (N,) from labels (N,) or (N, 1), or from one-hot rows (N, K).
+
+    Raises TypeError for labels that are no integers, ValueError for a wrong shape or range.
+    """
+    y = np.asarray(y)
+    if y.shape == (N, K) and K > 1:
+        labels = y.argmax(axis=1)
+        if np.count_nonzero(y) != N or not (y[np.arange(N), labels] == 1).all():
+            raise ValueError("one-hot targets are expected to hold one 1 per row and zeros else")
+        return labels
+    if y.shape not in ((N,), (N, 1)):
+        raise ValueError(f"expects labels ({N},) or one-hot ({N}, {K}), got y of shape {y.shape}")
+    if y.dtype.kind not in "iu":
+        raise TypeError(f"expects integer labels or one-hot rows, got y of dtype {y.dtype}")
+    labels = y.reshape(N)
+    if not 0 <= labels.min() <= labels.max() < K:
+        raise ValueError(
+            f"expects labels from 0 to {K - 1}, got labels from {labels.min()} to {labels.max()}"
+        )
+    return labels.astype(np.intp, copy=False)
+
+
+class Loss:
+    """The contract of the layers, with the targets y as a second argument."""
+
+    def __init__(self) -> None:
+        self.local: dict[str, Array] = {}
+
+    def __call__(self, X: Array, y: npt.ArrayLike) -> float:
+        """The loss; remembers dL/dX for backward."""
+        loss, self.local = self.training_pass(X, y)
+        return loss
+
+    def forward(self, X: Array, y: npt.ArrayLike) -> float:
+        """The loss; writes nothing."""
+        return self.training_pass(X, y)[0]
+
+    def local_grad(self, X: Array, y: npt.ArrayLike) -> dict[str, Array]:
+        """What the call would remember; writes nothing."""
+        return self.training_pass(X, y)[1]
+
+    def training_pass(self, X: Array, y: npt.ArrayLike) -> tuple[float, dict[str, Array]]:
+        """The loss and its local gradient, from one computation; writes nothing."""
+        raise NotImplementedError
+
+    def backward(self, dY: float = 1.0) -> Array:
+        """dL/dX (N, D), times dY: the gradient of whatever follows the loss."""
+        if not self.local:
+            raise RuntimeError(f"{self}: backward expects a call first, got none")
+        return dY * self.local["X"]
+
+    def accept(self, X: Array) -> Array:
+        X = np.asarray(X)
+        if X.dtype.kind not in "fiub":
+            raise TypeError(f"{self}: expects real numbers, got X of dtype {X.dtype}")
+        if X.ndim != 2 or not X.size:
+            raise ValueError(f"{self}: expects rows (N, D), got X of shape {X.shape}")
+        return X.astype(X.dtype if X.dtype.kind == "f" else np.float32, copy=False)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class CrossEntropyLoss(Loss):
+    """Mean over n of -log softmax(X)[label]: class scores X (N, K) against labels y."""
+
+    # --- loss ---------------------------------------------------------------
+    @np.errstate(under="ignore")  # exp of a large negative number is 0, as it should be
+    def training_pass(
+        self, X: Array, y: npt.ArrayLike
+    ) -> tuple[float, dict[str, Array]]:
+        """local: dL/dX is (softmax(X) - one-hot(y)) / N."""
+        X = self.accept(X)
+        n, labels = np.arange(len(X)), labels_of(y, *X.shape)
+        shifted = X - X.max(axis=1, keepdims=True)  # (N, K), at most 0
+        exp = np.exp(shifted)  # (N, K), at most 1: no overflow
+        total = exp.sum(axis=1, keepdims=True)  # (N, 1)
+        loss = np.log(total).mean() - shifted[n, labels].mean()  # (E3)
+        dX = exp / total
+        dX[n, labels] -= 1
+        dX /= len(X)  # (E4)  (N, K)
+        return float(loss), {"X": dX}
+
+
+class MeanSquareLoss(Loss):
+    """Mean over all entries of (X - y)^2, with y of the shape of X (N, D).
+
+    reduction="none" gives the squares themselves, (N, D); backward then takes a dY (N, D).
+    """
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__()
+        if reduction not in ("mean", "none"):
+            raise ValueError(f'reduction is expected to be "mean" or "none", got {reduction!r}')
+        self.reduction = reduction
+
+    # --- loss ---------------------------------------------------------------
+    def training_pass(self, X: Array, y: npt.ArrayLike) -> tuple[Any, dict[str, Array]]:
+        """local: dL/dX is 2 (X - y), divided by N D for the mean."""
+        X = self.accept(X)
+        if np.shape(y) != X.shape:
+            raise ValueError(f"{self}: expects y of shape {X.shape}, got {np.shape(y)}")
+        error = X - np.asarray(y, X.dtype)  # (N, D)
+        if self.reduction == "none":
+            return error**2, {"X": 2 * error}
+        loss = np.vdot(error, error) / error.size  # (E3)
+        return float(loss), {"X": error * (2 / error.size)}  # (E4)  (N, D)

@@ -1,0 +1,146 @@
+"""A network: a list of layers and a loss.
+
+    out = net(X)             # forward, every layer remembers what backward needs
+    loss = net.loss(out, y)  # forward of the loss, the same way
+    net.backward()           # grads of every layer
+    net.update_weights(lr)
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
+
+import numpy as np
+import numpy.typing as npt
+
+from cnn.kernels import Array
+from cnn.layers import Layer
+from cnn.losses import Loss
+from datasets import check_loss
+
+__all__ = ["Net"]
+
+BLOCK = 250  # images at a time at inference: what lies between the layers stays in the cache
+
+
+class Net:
+    """Layers one after the other, samples as rows; loss is a Loss or its class."""
+
+    # --- init ---------------------------------------------------------------
+    def __init__(self, layers: Sequence[Layer], loss: Loss | type[Loss]) -> None:
+        if not layers:
+            raise ValueError("Net expects at least one layer, got none")
+        self.layers = list(layers)
+        self.loss = loss() if isinstance(loss, type) else loss
+        self.velocity: list[dict[str, Array]] = [{} for _ in self.layers]
+
+    def astype(self, dtype: npt.DTypeLike) -> "Net":
+        """A copy of the net that computes in dtype (float64 for the gradient check)."""
+        net = deepcopy(self)
+        for arrays in [*(layer.params for layer in net.layers), *net.velocity]:
+            for name in arrays:
+                arrays[name] = arrays[name].astype(dtype)
+        for layer in net.layers:
+            for name, value in layer.state.items():
+                if value.dtype.kind == "f":
+                    layer.state[name] = value.astype(dtype)
+        return net
+
+    # --- forward ------------------------------------------------------------
+    def __call__(self, X: Array) -> Array:
+        """The training pass: the output (N, K); every layer remembers for backward."""
+        for i, layer in enumerate(self.layers, 1):
+            X = at(i, layer, X)
+        return X
+
+    def forward(self, X: Array) -> Array:
+        """Inference, block by block of images; writes nothing."""
+        X = np.atleast_1d(X)
+        starts = range(0, max(1, len(X)), BLOCK)
+        return np.concatenate([self.infer(X[n : n + BLOCK]) for n in starts])
+
+    def infer(self, X: Array) -> Array:
+        for i, layer in enumerate(self.layers, 1):
+            X = at(i, layer.forward, X)
+        return X
+
+    def predict(self, X: Array) -> npt.NDArray[np.intp]:
+        """The class of each sample, (N,)."""
+        return self.forward(X).argmax(axis=1)
+
+    # --- backward -----------------------------------------------------------
+    def backward(self) -> None:
+        """grads of every layer that has params; below the first of them nobody needs dX."""
+        first = next((i for i, layer in enumerate(self.layers) if layer.params), 0)
+        dY = self.loss.backward()  # (E4)
+        for layer in self.layers[:first:-1]:
+            dY = layer.backward(dY)  # (E5-E8)
+        self.layers[first].backward_params(dY)
+
+    def input_gradient(self) -> Array:
+        """The whole way back: grads as in backward, and dX (N, ...) of the net's input."""
+        dY = self.loss.backward()
+        for layer in reversed(self.layers):
+            dY = layer.backward(dY)
+        return dY
+
+    # --- update -------------------------------------------------------------
+    def update_weights(self, lr: float, momentum: float = 0.0) -> None:
+        """One step of SGD with momentum (Polyak, 1964), in place."""
+        for layer, velocity in zip(self.layers, self.velocity):
+            for name, W in layer.params.items():
+                V = velocity.setdefault(name, np.zeros_like(W))
+                V *= momentum
+                V -= lr * layer.grads[name]
+                W += V  # (E9)
+
+    # --- train --------------------------------------------------------------
+    def train_epoch(
+        self, batches: Iterable[tuple[Array, Array]], lr: float, momentum: float = 0.0
+    ) -> Iterator[tuple[float, int]]:
+        """One step per batch; yields its loss and how many of its samples were right.
+
+        Raises FloatingPointError when the loss is no longer finite: the net is then back at
+        the start of the epoch.
+        """
+        start = deepcopy([(layer.params, layer.state) for layer in self.layers])
+        for step, (X, y) in enumerate(batches, 1):
+            out = self(X)
+            loss = self.loss(out, y)
+            try:
+                check_loss(loss, step, lr)
+            except FloatingPointError:
+                for layer, (params, state) in zip(self.layers, start):
+                    layer.params, layer.state = params, state
+                raise
+            self.backward()
+            self.update_weights(lr, momentum)
+            yield loss, hits(out, y)
+
+    # --- accuracy -----------------------------------------------------------
+    def accuracy(self, X: Array, y: npt.ArrayLike) -> float:
+        """The share of samples whose highest score is at the target."""
+        return hits(self.forward(X), y) / len(X)
+
+    def summary(self) -> str:
+        """One line per layer: its position, its shape and its number of weights."""
+        lines = [
+            f"{i:5}  {layer!r:32} {sum(W.size for W in layer.params.values()):10,}"
+            for i, layer in enumerate(self.layers, 1)
+        ]
+        total = sum(W.size for layer in self.layers for W in layer.params.values())
+        return "\n".join(["layer", *lines, f"{total:50,} weights"])
+
+
+def at(i: int, method: Callable[[Array], Array], X: Array) -> Array:
+    """method(X), with the position of the layer in front of what it complains about."""
+    try:
+        return method(X)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"layer {i}, {error}") from None
+
+
+def hits(out: Array, y: npt.ArrayLike) -> int:
+    """How many rows of out (N, K) are highest at the target, a label or a one-hot row."""
+    y = np.asarray(y)
+    labels = y.argmax(axis=1) if y.shape == out.shape else y.reshape(-1)
+    return int(np.count_nonzero(out.argmax(axis=1) == labels))
