@@ -51,9 +51,7 @@ def taps(X: Array, kernel: tuple[int, int], stride: tuple[int, int]) -> list[Arr
     """
     (KH, KW), (SH, SW) = kernel, stride
     H, W = X.shape[-2] - KH, X.shape[-1] - KW  # the last window starts there at the latest
-    return [
-        X[..., i : i + H + 1 : SH, j : j + W + 1 : SW] for i in range(KH) for j in range(KW)
-    ]
+    return [X[..., i : i + H + 1 : SH, j : j + W + 1 : SW] for i in range(KH) for j in range(KW)]
 
 
 def first_winners(windows: list[Array], Y: Array) -> list[npt.NDArray[np.bool_]]:

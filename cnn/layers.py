@@ -7,7 +7,7 @@ at inference; `training_pass`, the output together with the local gradient; and 
 # N samples, C channels in, F channels out, H W image, KH KW kernel, OH OW output.
 # dV is d loss / d V, of V's shape; local["V"] is d Y / d V in the smallest form that serves.
 
-from collections.abc import Sequence
+import math
 from functools import reduce
 from typing import Any, NoReturn
 
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnn import kernels
+from cnn.checks import Size, floats, pair
 from cnn.kernels import Array
 
 __all__ = [
@@ -28,7 +29,6 @@ __all__ = [
     "Dropout",
 ]
 
-Size = int | Sequence[int]
 Local = dict[str, Any]
 
 # Layers that are built without a generator share this one: a script gives the same weights
@@ -73,11 +73,8 @@ class Layer:
 
     def accept(self, X: Array) -> Array:
         """X as floats, of the weights' dtype if there are weights (integers become float32)."""
-        X = np.asarray(X)
-        if X.dtype.kind not in "fiub":
-            raise TypeError(f"{self}: expects real numbers, got X of dtype {X.dtype}")
-        wanted = next((W.dtype for W in self.params.values()), X.dtype)
-        X = X.astype(wanted if wanted.kind == "f" else np.float32, copy=False)
+        dtype = next((W.dtype for W in self.params.values()), None)
+        X = floats(X, self, dtype=dtype)
         self.check(X)
         if not X.size:
             raise ValueError(f"{self}: expects at least one sample, got X of shape {X.shape}")
@@ -103,14 +100,6 @@ class Layer:
         return f"{type(self).__name__}()"
 
 
-def pair(size: Size, name: str, least: int) -> tuple[int, int]:
-    """An int or two of them as a tuple, each at least `least`."""
-    both = (size, size) if isinstance(size, (int, np.integer)) else tuple(size)
-    if len(both) != 2 or not all(isinstance(n, (int, np.integer)) and n >= least for n in both):
-        raise ValueError(f"{name} expects an integer or two, {least} or more, got {size!r}")
-    return int(both[0]), int(both[1])
-
-
 def short(size: tuple[int, int]) -> str:
     return str(size[0]) if size[0] == size[1] else str(size)
 
@@ -131,7 +120,7 @@ class Linear(Layer):
         gain: float = 2.0,
     ) -> None:
         super().__init__()
-        self.in_dim, self.out_dim = pair((in_dim, out_dim), "Linear", 1)
+        self.in_dim, self.out_dim = pair((in_dim, out_dim), "Linear")
         W = (rng or RNG).standard_normal((in_dim, out_dim)) * np.sqrt(gain / in_dim)
         self.params = {"W": W.astype(dtype), "b": np.zeros((1, out_dim), dtype)}
 
@@ -183,9 +172,9 @@ class Conv2D(Layer):
         gain: float = 2.0,
     ) -> None:
         super().__init__()
-        self.channels = pair((in_channels, out_channels), "Conv2D channels", 1)
-        self.kernel = KH, KW = pair(kernel_size, "Conv2D kernel_size", 1)
-        self.stride = pair(stride, "Conv2D stride", 1)
+        self.channels = pair((in_channels, out_channels), "Conv2D channels")
+        self.kernel = KH, KW = pair(kernel_size, "Conv2D kernel_size")
+        self.stride = pair(stride, "Conv2D stride")
         if padding == "same" and self.stride != (1, 1):
             raise ValueError(f'Conv2D padding "same" expects stride 1, got {stride!r}')
         if padding == "same":  # an even kernel needs one zero more behind than in front
@@ -248,7 +237,7 @@ class Conv2D(Layer):
     def check(self, X: Array) -> None:
         if X.ndim != 4 or X.shape[1] != self.channels[0]:
             self.expect(f"images (N, {self.channels[0]}, H, W)", X)
-        for size, kernel, pad in zip(X.shape[2:], self.kernel, self.padding):
+        for size, kernel, pad in zip(X.shape[2:], self.kernel, self.padding, strict=True):
             if size + sum(pad) < kernel:
                 self.expect(f"images of {self.kernel} or more, padding included", X)
 
@@ -264,10 +253,10 @@ class Pool2D(Layer):
 
     def __init__(self, kernel_size: Size = 2, stride: Size | None = None) -> None:
         super().__init__()
-        self.kernel = pair(kernel_size, f"{type(self).__name__} kernel_size", 1)
+        self.kernel = pair(kernel_size, f"{type(self).__name__} kernel_size")
         self.stride = self.kernel
         if stride is not None:
-            self.stride = pair(stride, f"{type(self).__name__} stride", 1)
+            self.stride = pair(stride, f"{type(self).__name__} stride")
 
     def taps(self, X: Array) -> list[Array]:
         return kernels.taps(X, self.kernel, self.stride)
@@ -301,7 +290,7 @@ class MaxPool2D(Pool2D):
         dY = self.upstream(dY)
         dX = kernels.empty_images(self.local["shape"], dY.dtype)
         dX[...] = 0
-        for tap, winner in zip(self.taps(dX), self.local["X"]):
+        for tap, winner in zip(self.taps(dX), self.local["X"], strict=True):
             tap += dY * winner  # (E8)  += because windows may overlap
         return dX  # (N, C, H, W)
 
@@ -312,7 +301,7 @@ class AvgPool2D(Pool2D):
     # --- forward ------------------------------------------------------------
     def forward(self, X: Array) -> Array:
         X = self.accept(X)
-        return sum(self.taps(X)) / (self.kernel[0] * self.kernel[1])  # (E2)
+        return reduce(np.add, self.taps(X)) / math.prod(self.kernel)  # (E2)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
         """local: dY/dX is 1 / (KH KW) for each pixel of the window; only the shape of X."""
@@ -320,7 +309,7 @@ class AvgPool2D(Pool2D):
 
     # --- backward -----------------------------------------------------------
     def backward(self, dY: Array) -> Array:
-        share = self.upstream(dY) / (self.kernel[0] * self.kernel[1])
+        share = self.upstream(dY) / math.prod(self.kernel)
         dX = kernels.empty_images(self.local["shape"], share.dtype)
         dX[...] = 0
         for tap in self.taps(dX):
@@ -344,7 +333,8 @@ class BatchNorm2D(Layer):
         dtype: npt.DTypeLike = np.float32,
     ) -> None:
         super().__init__()
-        self.channels, self.epsilon, self.momentum = n_channels, epsilon, momentum
+        self.channels, _ = pair(n_channels, "BatchNorm2D")
+        self.epsilon, self.momentum = epsilon, momentum
         ones, zeros = np.ones(n_channels, dtype), np.zeros(n_channels, dtype)
         self.params = {"gamma": ones, "beta": zeros}
         self.state = {"running_mean": zeros.copy(), "running_var": ones.copy()}

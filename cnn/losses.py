@@ -5,32 +5,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cnn.checks import floats, labels_of
 from cnn.kernels import Array
 
-__all__ = ["Loss", "CrossEntropyLoss", "MeanSquareLoss", "labels_of"]
-
-
-def labels_of(y: npt.ArrayLike, N: int, K: int) -> npt.NDArray[np.intp]:
-    """Labels (N,) from labels (N,) or (N, 1), or from one-hot rows (N, K).
-
-    Raises TypeError for labels that are no integers, ValueError for a wrong shape or range.
-    """
-    y = np.asarray(y)
-    if y.shape == (N, K) and K > 1:
-        labels = y.argmax(axis=1)
-        if np.count_nonzero(y) != N or not (y[np.arange(N), labels] == 1).all():
-            raise ValueError("one-hot targets are expected to hold one 1 per row and zeros else")
-        return labels
-    if y.shape not in ((N,), (N, 1)):
-        raise ValueError(f"expects labels ({N},) or one-hot ({N}, {K}), got y of shape {y.shape}")
-    if y.dtype.kind not in "iu":
-        raise TypeError(f"expects integer labels or one-hot rows, got y of dtype {y.dtype}")
-    labels = y.reshape(N)
-    if not 0 <= labels.min() <= labels.max() < K:
-        raise ValueError(
-            f"expects labels from 0 to {K - 1}, got labels from {labels.min()} to {labels.max()}"
-        )
-    return labels.astype(np.intp, copy=False)
+__all__ = ["Loss", "CrossEntropyLoss", "MeanSquareLoss"]
 
 
 class Loss:
@@ -63,12 +41,10 @@ class Loss:
         return dY * self.local["X"]
 
     def accept(self, X: Array) -> Array:
-        X = np.asarray(X)
-        if X.dtype.kind not in "fiub":
-            raise TypeError(f"{self}: expects real numbers, got X of dtype {X.dtype}")
+        X = floats(X, self)
         if X.ndim != 2 or not X.size:
             raise ValueError(f"{self}: expects rows (N, D), got X of shape {X.shape}")
-        return X.astype(X.dtype if X.dtype.kind == "f" else np.float32, copy=False)
+        return X
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -79,12 +55,10 @@ class CrossEntropyLoss(Loss):
 
     # --- loss ---------------------------------------------------------------
     @np.errstate(under="ignore")  # exp of a large negative number is 0, as it should be
-    def training_pass(
-        self, X: Array, y: npt.ArrayLike
-    ) -> tuple[float, dict[str, Array]]:
+    def training_pass(self, X: Array, y: npt.ArrayLike) -> tuple[float, dict[str, Array]]:
         """local: dL/dX is (softmax(X) - one-hot(y)) / N."""
         X = self.accept(X)
-        n, labels = np.arange(len(X)), labels_of(y, *X.shape)
+        n, labels = np.arange(len(X)), labels_of(y, X.shape, self)
         shifted = X - X.max(axis=1, keepdims=True)  # (N, K), at most 0
         exp = np.exp(shifted)  # (N, K), at most 1: no overflow
         total = exp.sum(axis=1, keepdims=True)  # (N, 1)
@@ -111,9 +85,10 @@ class MeanSquareLoss(Loss):
     def training_pass(self, X: Array, y: npt.ArrayLike) -> tuple[Any, dict[str, Array]]:
         """local: dL/dX is 2 (X - y), divided by N D for the mean."""
         X = self.accept(X)
-        if np.shape(y) != X.shape:
-            raise ValueError(f"{self}: expects y of shape {X.shape}, got {np.shape(y)}")
-        error = X - np.asarray(y, X.dtype)  # (N, D)
+        y = floats(y, self, "y", X.dtype)
+        if y.shape != X.shape:
+            raise ValueError(f"{self}: expects y of shape {X.shape}, got {y.shape}")
+        error = X - y  # (N, D)
         if self.reduction == "none":
             return error**2, {"X": 2 * error}
         loss = np.vdot(error, error) / error.size  # (E3)

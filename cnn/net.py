@@ -1,9 +1,9 @@
 """A network: a list of layers and a loss.
 
-    out = net(X)             # forward, every layer remembers what backward needs
-    loss = net.loss(out, y)  # forward of the loss, the same way
-    net.backward()           # grads of every layer
-    net.update_weights(lr)
+out = net(X)             # forward, every layer remembers what backward needs
+loss = net.loss(out, y)  # forward of the loss, the same way
+net.backward()           # grads of every layer
+net.update_weights(lr)
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -86,7 +86,7 @@ class Net:
     # --- update -------------------------------------------------------------
     def update_weights(self, lr: float, momentum: float = 0.0) -> None:
         """One step of SGD with momentum (Polyak, 1964), in place."""
-        for layer, velocity in zip(self.layers, self.velocity):
+        for layer, velocity in zip(self.layers, self.velocity, strict=True):
             for name, W in layer.params.items():
                 V = velocity.setdefault(name, np.zeros_like(W))
                 V *= momentum
@@ -109,7 +109,7 @@ class Net:
             try:
                 check_loss(loss, step, lr)
             except FloatingPointError:
-                for layer, (params, state) in zip(self.layers, start):
+                for layer, (params, state) in zip(self.layers, start, strict=True):
                     layer.params, layer.state = params, state
                 raise
             self.backward()

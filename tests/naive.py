@@ -29,7 +29,7 @@ def linear(X, W, b):
 def conv2d(X, W, b, stride, pads):
     """pads = ((top, bottom), (left, right)), stride = (rows, columns)."""
     P = np.pad(X, ((0, 0), (0, 0), *pads))
-    (N, C, HP, WP), (F, _, KH, KW), (SH, SW) = P.shape, W.shape, stride
+    (N, _, HP, WP), (F, _, KH, KW), (SH, SW) = P.shape, W.shape, stride
     Y = np.zeros((N, F, (HP - KH) // SH + 1, (WP - KW) // SW + 1))
     for n, f, y, x in np.ndindex(Y.shape):
         window = P[n, :, y * SH : y * SH + KH, x * SW : x * SW + KW]
@@ -96,7 +96,7 @@ def entrywise(X, f, slope):
     Y = np.array([f(x) for x in X.ravel()]).reshape(X.shape)
 
     def backward(dY):
-        pairs = zip(X.ravel(), dY.ravel())
+        pairs = zip(X.ravel(), dY.ravel(), strict=True)
         return np.array([dy * slope(x) for x, dy in pairs]).reshape(X.shape)
 
     return Y, backward
@@ -107,7 +107,7 @@ def softmax(X):
     Y = np.array([np.exp(x) / np.exp(x).sum() for x in X])
 
     def backward(dY):
-        return np.array([(np.diag(p) - np.outer(p, p)) @ dy for p, dy in zip(Y, dY)])
+        return np.array([(np.diag(p) - np.outer(p, p)) @ dy for p, dy in zip(Y, dY, strict=True)])
 
     return Y, backward
 

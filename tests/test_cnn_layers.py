@@ -62,7 +62,8 @@ def test_conv(seed):
     rng = np.random.default_rng(seed)
     N, C, F, KH, KW, SH, SW = rng.integers(1, [5, 4, 5, 5, 5, 4, 4])
     pads = tuple(rng.integers(0, 3, 2))
-    H, W = rng.integers(1, 10, 2) + [max(0, KH - 2 * pads[0]), max(0, KW - 2 * pads[1])]
+    least = [max(0, KH - 2 * pads[0]), max(0, KW - 2 * pads[1])]
+    H, W = rng.integers(1, 10, 2) + least
     if seed % 2:
         SH = SW = 1
     layer = Conv2D(C, F, (KH, KW), (SH, SW), pads, rng, np.float64)
@@ -92,7 +93,7 @@ def test_conv_does_not_depend_on_the_cache_blocks(cache, monkeypatch):
     wanted = layer(X), layer.backward(dY), layer.grads["W"], layer.grads["b"]
     monkeypatch.setattr("cnn.kernels.CACHE", cache)
     got = layer(X), layer.backward(dY), layer.grads["W"], layer.grads["b"]
-    for a, b in zip(got, wanted):
+    for a, b in zip(got, wanted, strict=True):
         close(a, b)
 
 
@@ -101,7 +102,7 @@ def test_conv_does_not_depend_on_the_cache_blocks(cache, monkeypatch):
 def test_pooling(kind, seed):
     rng = np.random.default_rng(seed)
     N, C, KH, KW, SH, SW = rng.integers(1, [4, 4, 4, 4, 5, 5])
-    H, W = rng.integers(0, 7, 2) + [KH, KW]
+    H, W = KH + rng.integers(0, 7), KW + rng.integers(0, 7)
     X = random_images(rng, N, C, H, W, "CN" if seed % 3 else "NC")
     if seed % 2:
         X = np.round(X)  # many ties
