@@ -1,0 +1,27 @@
+"""Arrays in and out of files, and into batches.
+
+Everything the three networks share that is not mathematics: MNIST and other
+image sets, one-hot targets, minibatches, toy sets, weight files.
+"""
+
+from datasets.batches import at_epoch, check_loss, check_samples, minibatches, one_hot
+from datasets.mnist import MNIST, load_data, load_images, load_mnist
+from datasets.toys import blobs, spirals, xor
+from datasets.weights import load_weights, save_weights
+
+__all__ = [
+    "MNIST",
+    "load_mnist",
+    "load_data",
+    "load_images",
+    "one_hot",
+    "minibatches",
+    "at_epoch",
+    "check_samples",
+    "check_loss",
+    "xor",
+    "spirals",
+    "blobs",
+    "save_weights",
+    "load_weights",
+]

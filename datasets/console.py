@@ -1,0 +1,171 @@
+"""What the commands share: how options look, and how a mistake is told in one line."""
+
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = [
+    "SETTINGS",
+    "Rates",
+    "learning_rate",
+    "momentum_rate",
+    "LR_HELP",
+    "MOMENTUM_HELP",
+    "Data",
+    "TrainSize",
+    "Save",
+    "Load",
+    "Checkpoint",
+    "Resume",
+    "Predict",
+    "Pictures",
+    "HistoryFile",
+    "run",
+]
+
+# Plain ASCII help; --batch-size is understood as --batch_size.
+SETTINGS: dict[str, Any] = {
+    "rich_markup_mode": None,
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    "context_settings": {
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda name: name.replace("-", "_"),
+        "max_content_width": 100,
+        "allow_extra_args": True,  # --predict a.png b.png: the further pictures, see Run
+    },
+}
+
+
+LR_HELP = "Learning rate: how far a step goes down the slope; 0.1,0.01 is one per epoch."
+MOMENTUM_HELP = "Share of the last step that is taken again, from 0 to below 1."
+
+
+class Rates(tuple[float, ...]):
+    """One value per epoch, the last one holds on: a schedule written 0.1,0.05,0.01."""
+
+    def __str__(self) -> str:
+        return ",".join(f"{value:g}" for value in self)
+
+
+def learning_rate(text: str) -> Rates:
+    """The values of --lr: finite and above 0."""
+    return _rates(text, "a finite number above 0", lambda rate: 0 < rate < math.inf)
+
+
+def momentum_rate(text: str) -> Rates:
+    """The values of --momentum: from 0 to below 1, since at 1 a velocity would never die."""
+    return _rates(text, "a number from 0 to below 1", lambda rate: 0 <= rate < 1)
+
+
+def _rates(text: str, expected: str, good: Callable[[float], bool]) -> Rates:
+    try:
+        rates = Rates(float(word) for word in str(text).split(","))
+    except ValueError:
+        raise typer.BadParameter(
+            f"expected {expected}, or several with commas between, got {text!r}"
+        ) from None
+    if not all(map(good, rates)):
+        raise typer.BadParameter(f"expected {expected}, got {text}")
+    return rates
+
+
+def _resume(ctx: typer.Context, path: Path | None) -> Path | None:
+    # Read before every other option: what the file remembers are their defaults.
+    if path is not None and not ctx.resilient_parsing:
+        from datasets.weights import load_checkpoint
+
+        with one_line_errors():
+            state = load_checkpoint(path)[2]
+            ctx.default_map = {"checkpoint": str(path), **state["options"]}
+    return path
+
+
+def _path(*names: str, help: str, **settings: Any) -> Any:
+    return typer.Option(*names, help=help, show_default=False, **settings)
+
+
+Data = Annotated[
+    Path | None,
+    _path("--data", metavar="FILE.h5", help="Images to learn, an HDF5 file.  [default: MNIST]"),
+]
+TrainSize = Annotated[
+    int | None, _path("--train_size", min=1, help="Train on this many images only.  [default: all]")
+]
+Save = Annotated[
+    Path | None, _path("--save", metavar="FILE.h5", help="Write the trained weights here.")
+]
+Load = Annotated[
+    Path | None,
+    _path(
+        "--load",
+        metavar="FILE.h5",
+        help="Start from these weights; trains only if --epochs is given.",
+    ),
+]
+Checkpoint = Annotated[
+    Path | None,
+    _path(
+        "--checkpoint", metavar="FILE.h5", help="Write all that --resume needs, after each epoch."
+    ),
+]
+Resume = Annotated[
+    Path | None,
+    _path(
+        "--resume", metavar="FILE.h5", is_eager=True, callback=_resume,
+        help="Go on from a checkpoint, with its options, bit for bit as if never stopped.",
+    ),
+]  # fmt: skip
+Predict = Annotated[
+    Path | None,
+    _path("--predict", metavar="PICTURE...", help="Then tell which digits these pictures show."),
+]
+Pictures = Annotated[
+    Path | None,
+    _path("--pictures", metavar="DIR", help="Then draw weights, mistakes, confusions and curves."),
+]
+HistoryFile = Annotated[
+    Path | None, _path("--history", metavar="FILE.csv", help="Write loss and accuracy per epoch.")
+]
+
+
+def say(line: str = "") -> None:
+    """Print, whatever the terminal's encoding: what it cannot show appears as an escape."""
+    encoding = sys.stdout.encoding or "ascii"
+    print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+
+
+class one_line_errors:
+    """A mistake inside the block becomes one line on stderr: exit 2; diverged training exits 1."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, error: BaseException | None, traceback: Any) -> None:
+        if isinstance(error, BrokenPipeError):
+            sys.stderr.close()  # the reader of our pipe went away: nobody to tell
+            raise SystemExit(1) from None
+        if hasattr(error, "format_message"):  # typer: a wrong option
+            self._tell(error.format_message(), 2)  # type: ignore[union-attr]
+        if isinstance(error, FloatingPointError):
+            self._tell(str(error), 1)
+        if isinstance(error, (ValueError, TypeError, OSError, MemoryError)):
+            self._tell(str(error) or type(error).__name__, 2)
+        if isinstance(error, KeyboardInterrupt):
+            self._tell("stopped", 130)
+
+    def _tell(self, message: str, code: int) -> None:
+        encoding = sys.stderr.encoding or "ascii"
+        text = f"{Path(sys.argv[0]).name}: {message}"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+        raise SystemExit(code) from None
+
+
+def run(app: typer.Typer) -> None:
+    """Run a command; nothing that a user hands in ends in a traceback."""
+    with one_line_errors():
+        raise SystemExit(app(standalone_mode=False))

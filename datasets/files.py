@@ -1,0 +1,114 @@
+"""Files that can be trusted: written whole or not at all, read only if what they claim to be."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["atomic", "regular_file", "open_h5", "read_h5", "dataset_h5"]
+
+BYTES_MAX = 4 * 2**30  # the largest array that is read from a file
+GZIP_MAX = 1100  # deflate cannot shrink bytes more than about 1,032 times
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[str]:
+    """A temporary name beside path; renamed to path when the block ends well, removed otherwise.
+
+    A crash or a full disk in between leaves the old file whole. Folders are made as needed.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: expected a file to write, this is a folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        yield name
+        with open(name, "rb+") as file:
+            os.fsync(file.fileno())
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def regular_file(path: str | Path) -> Path:
+    """The path, if it is a regular file that is not empty: a pipe would hang a reader for ever."""
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file")
+    if not path.is_file():
+        raise ValueError(f"{path}: expected a file, this is a folder or a device")
+    if not path.stat().st_size:
+        raise ValueError(f"{path}: the file is empty")
+    return path
+
+
+@contextmanager
+def open_h5(path: str | Path) -> Iterator["h5py.File"]:
+    """An HDF5 file to read; whatever HDF5 itself complains of becomes one ValueError."""
+    import h5py
+
+    path = regular_file(path)
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, KeyError, SyntaxError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path}: not a whole HDF5 file ({reason})") from None
+
+
+def dataset_h5(file: "h5py.File", key: str) -> "h5py.Dataset":
+    """The dataset behind a key, if it lies in this very file and can be as large as it claims.
+
+    Links to other places, external and virtual storage are refused and never read.
+    """
+    import h5py
+
+    parent = file
+    for name in key.split("/"):
+        link = parent.get(name, getlink=True) if isinstance(parent, h5py.Group) else None
+        if link is None:
+            found = ", ".join(list(file)[:8]) or "nothing"
+            raise ValueError(f"{file.filename}: expected a dataset {key}, found {found}")
+        if not isinstance(link, h5py.HardLink):
+            raise ValueError(
+                f"{file.filename}: {key} is a link to another place, which is not followed"
+            )
+        parent = parent[name]
+    if not isinstance(parent, h5py.Dataset) or parent.dtype.kind not in "uifb":
+        raise ValueError(f"{file.filename}: {key} is expected to be an array of numbers")
+    if parent.external or parent.is_virtual:
+        raise ValueError(f"{file.filename}: {key} is stored in another file, which is not read")
+    if parent.shape is None:
+        raise ValueError(
+            f"{file.filename}: {key} is expected to be an array, got an empty dataspace"
+        )
+    chunk = int(np.prod(parent.chunks or (1,), dtype=object)) * parent.dtype.itemsize
+    size = int(np.prod(parent.shape, dtype=object)) * parent.dtype.itemsize
+    if size > GZIP_MAX * (parent.id.get_storage_size() + 1024) or max(size, chunk) > BYTES_MAX:
+        raise ValueError(
+            f"{file.filename}: {key} claims {parent.shape} of {parent.dtype}, {size} bytes, "
+            f"more than its {parent.id.get_storage_size()} stored bytes can hold or memory should"
+        )
+    return parent
+
+
+def read_h5(file: "h5py.File", key: str) -> np.ndarray:
+    """The array behind a key, with the checks of dataset_h5."""
+    return dataset_h5(file, key)[()]

@@ -1,0 +1,276 @@
+"""One run of a training command: progress, history, checkpoints, Ctrl-C, and the closing report.
+
+It watches the loop and never takes part in it: the arithmetic stays in the networks.
+"""
+
+import csv
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from datasets.batches import at_epoch, minibatches
+from datasets.console import say
+from datasets.files import atomic
+from datasets.weights import Weights, load_checkpoint, load_weights, match_weights, save_weights
+
+__all__ = ["Run"]
+
+Array = npt.NDArray[np.floating]
+COLUMNS = ("epoch", "loss", "accuracy", "test_accuracy", "seconds")
+
+
+class Run:
+    """with Run(ctx, rng) as run: what the options of ctx ask for around a training loop.
+
+    for epoch in run.epochs():
+        for ... in run.watch(steps of run.batches(X, y)):
+        run.end_epoch(weights, velocity, test accuracy)
+    """
+
+    def __init__(self, ctx: typer.Context, rng: np.random.Generator):
+        self.options, self.rng = dict(ctx.params), rng
+        self.own_pictures = _own_pictures(ctx)
+        self.name = Path(sys.argv[0]).stem if ctx.info_name is None else Path(ctx.info_name).stem
+        self.path: Path | None = self.options["resume"] or self.options["load"]
+        self.n_epochs = 0 if self._only_load(ctx) else self.options["epochs"]
+        self.epoch, self.step = 0, 0  # whole epochs, and steps of the next one, that are done
+        self.loss_sum, self.hits, self.seconds = 0.0, 0, 0.0  # of the epoch in progress
+        self.history: list[dict[str, float]] = []
+        self.rng_state = rng.bit_generator.state  # before the shuffle of this epoch
+        self.kept: tuple[Weights, Weights] | None = None  # of the last whole epoch
+        self.interrupted = False
+
+    def _only_load(self, ctx: typer.Context) -> bool:
+        source = ctx.get_parameter_source("epochs")
+        return bool(self.options["load"]) and source is not None and source.name == "DEFAULT"
+
+    def __enter__(self) -> "Run":
+        self._handler = signal.signal(signal.SIGINT, self._interrupt)
+        self._errors = np.seterr(over="ignore", invalid="ignore")  # check_loss tells it better
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, traceback: Any) -> None:
+        signal.signal(signal.SIGINT, self._handler)
+        np.seterr(**self._errors)
+        if isinstance(error, FloatingPointError):
+            raise FloatingPointError(f"epoch {self.epoch + 1}: {error}{self._rescue()}") from None
+
+    def _interrupt(self, *_: Any) -> None:
+        self.interrupted = True  # the step in progress ends first; a second Ctrl-C stops at once
+        signal.signal(signal.SIGINT, self._handler)
+
+    def _rescue(self) -> str:
+        path = self.options["save"]
+        if not path or self.kept is None:
+            return ""
+        save_weights(path, self.kept[0])
+        return f"; the weights after epoch {self.epoch} are in {path}"
+
+    # --- weights that come in ---------------------------------------------------
+
+    def start(self, weights: Weights, velocity: Weights) -> tuple[Weights, Weights]:
+        """The weights and velocity to begin with: those given, or those of --load or --resume."""
+        if self.options["resume"]:
+            found, moving, state = load_checkpoint(self.path or "")
+            weights = match_weights(found, weights, self.path or "")
+            velocity = match_weights(moving, velocity, self.path or "")
+            self._go_on(state)
+        elif self.options["load"]:
+            weights = match_weights(load_weights(self.path or ""), weights, self.path or "")
+        self.kept = _copy(weights), _copy(velocity)
+        return weights, velocity
+
+    def _go_on(self, state: dict[str, Any]) -> None:
+        try:
+            self.rng.bit_generator.state = self.rng_state = state["rng"]
+            self.epoch, self.step = int(state["epoch"]), int(state["step"])
+            self.loss_sum, self.hits = float(state["loss_sum"]), int(state["hits"])
+            self.seconds, self.history = float(state["seconds"]), list(state["history"])
+            self.n_samples = int(state["n_samples"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{self.path}: the state of the run is damaged ({error!r})") from None
+
+    def hidden_sizes(self, wanted: list[int]) -> list[int]:
+        """The sizes of the hidden layers: those wanted, unless a weight file brings others."""
+        if not self.path:
+            return wanted
+        stored = load_weights(self.path)
+        if stored["layer_1/W"].ndim != 2:
+            raise ValueError(
+                f"{self.path}: this network expects layer_1/W (inputs, neurons), "
+                f"the file has {stored['layer_1/W'].shape}"
+            )
+        return [b.shape[0] for key, b in stored.items() if key.endswith("/b")][:-1]
+
+    # --- the loop ---------------------------------------------------------------
+
+    def epochs(self) -> Iterator[int]:
+        """The epochs still to do, from 0."""
+        while self.epoch < self.n_epochs:
+            yield self.epoch
+
+    def rates(self) -> tuple[float, float]:
+        """Learning rate and momentum of this epoch."""
+        return tuple(at_epoch(self.options[name], self.epoch) for name in ("lr", "momentum"))  # type: ignore[return-value]
+
+    def batches(self, X: Array, y: Array) -> Iterator[tuple[Array, Array]]:
+        """The minibatches that are left of this epoch."""
+        if self.step and self.n_samples != len(X):
+            raise ValueError(
+                f"{self.path}: the run had {self.n_samples} training samples, now it has {len(X)}"
+            )
+        self.n_samples = len(X)
+        self.rng_state = self.rng.bit_generator.state
+        return minibatches(X, y, self.options["batch_size"], self.rng, self.step)
+
+    def watch(self, steps: Iterator[Any]) -> Iterator[Any]:
+        """Hand on what each step yields, (..., loss, hits); ends early after Ctrl-C."""
+        begin = shown = time.perf_counter()
+        with _Bar(f"epoch {self.epoch + 1}/{self.n_epochs}", self.n_samples) as bar:
+            for step in steps:
+                self._count(step[-2], step[-1])
+                yield step
+                if self.interrupted:
+                    break
+                # The bar costs more than a step of a small net: ten times a second is enough.
+                if (now := time.perf_counter()) - shown > 0.1:
+                    shown = now
+                    bar.show(self._seen(), self._figures(self.seconds + now - begin))
+        self.seconds += time.perf_counter() - begin
+
+    def _count(self, loss: float, hits: int) -> None:
+        before = self._seen()
+        self.step += 1
+        self.loss_sum += loss * (self._seen() - before)
+        self.hits += hits
+
+    def _seen(self) -> int:
+        return min(self.step * self.options["batch_size"], self.n_samples)
+
+    def _figures(self, seconds: float) -> str:
+        seen = max(self._seen(), 1)
+        return (
+            f"loss {self.loss_sum / seen:.4f}  accuracy {self.hits / seen:7.2%}"
+            f"  {seen / max(seconds, 1e-9):9,.0f} samples/s"
+        )
+
+    def end_epoch(self, weights: Weights, velocity: Weights, test_accuracy: float) -> None:
+        """Note the epoch, write history and checkpoint; after Ctrl-C, save and leave with 130."""
+        if self.interrupted and self._seen() < self.n_samples:
+            self._leave(weights, velocity)
+        say(
+            f"epoch {self.epoch + 1}/{self.n_epochs}  {self._figures(self.seconds)}"
+            f"  test {test_accuracy:7.2%}  {self.seconds:.1f} s"
+        )
+        seen = self._seen()
+        row = (self.epoch + 1, self.loss_sum / seen, self.hits / seen, test_accuracy, self.seconds)
+        self.history.append(dict(zip(COLUMNS, row, strict=True)))
+        self.epoch, self.step = self.epoch + 1, 0
+        self.loss_sum, self.hits, self.seconds = 0.0, 0, 0.0
+        self.rng_state = self.rng.bit_generator.state
+        self.kept = _copy(weights), _copy(velocity)
+        if self.options["history"]:
+            _write_csv(self.options["history"], self.history)
+        if self.options["checkpoint"]:
+            self._checkpoint(self.options["checkpoint"], weights, velocity)
+        if self.interrupted:
+            self._leave(weights, velocity)
+
+    def _leave(self, weights: Weights, velocity: Weights) -> None:
+        path = self.options["checkpoint"] or Path(f"{self.name}_stopped.h5")
+        self._checkpoint(path, weights, velocity)
+        say(f"stopped in epoch {self.epoch + 1} after step {self.step}; go on with --resume {path}")
+        raise SystemExit(130)
+
+    # --- the closing report -----------------------------------------------------
+
+    def report(
+        self, probabilities: Callable[[Array], Array], X: Array, y: Array, weights: Weights
+    ) -> None:
+        """Test accuracy, one example, and what --save, --predict and --pictures ask for."""
+        P = np.concatenate([probabilities(X[i : i + 1000]) for i in range(0, len(X), 1000)])
+        truth, guess = y.argmax(axis=1), P.argmax(axis=1)  # (N,)
+        right = np.count_nonzero(truth == guess)
+        seconds = sum(row["seconds"] for row in self.history)
+        say(
+            f"test accuracy {right / len(X):.2%} ({right} of {len(X)})"
+            f" after {self.epoch} epochs in {seconds:.1f} s"
+        )
+        say(f"example: test image 0 is a {truth[0]}, predicted {guess[0]} ({P[0].max():.1%} sure)")
+        if self.options["save"]:
+            save_weights(self.options["save"], weights)
+            say(f"weights are in {self.options['save']}")
+
+    def _checkpoint(self, path: Path, weights: Weights, velocity: Weights) -> None:
+        leave_out = ("resume", "load", "digits")
+        options = {
+            name: value if isinstance(value, (int, float, str)) else str(value)
+            for name, value in self.options.items()
+            if value is not None and name not in leave_out
+        }
+        state = {
+            "options": options,
+            "rng": self.rng_state,
+            "epoch": self.epoch,
+            "step": self.step,
+            "loss_sum": self.loss_sum,
+            "hits": self.hits,
+            "seconds": self.seconds,
+            "n_samples": self.n_samples,
+            "history": self.history,
+        }
+        save_weights(path, weights, velocity, state)
+
+
+def _own_pictures(ctx: typer.Context) -> list[Path]:
+    # --predict a.png b.png c.png: the option takes the first, the others come as arguments.
+    first = ctx.params["digits"]
+    if ctx.args and first is None:
+        raise ValueError(f"expected options only, got the argument {ctx.args[0]!r}")
+    return [first, *map(Path, ctx.args)] if first else []
+
+
+def _copy(weights: Weights) -> Weights:
+    return {key: array.copy() for key, array in weights.items()}
+
+
+def _write_csv(path: Path, rows: list[dict[str, float]]) -> None:
+    with atomic(path) as name, open(name, "w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+class _Bar:
+    """A progress bar on a terminal, nothing on a pipe."""
+
+    def __init__(self, title: str, total: int):
+        self.title, self.total = title, total
+
+    def __enter__(self) -> "_Bar":
+        self.bar = None
+        if sys.stdout.isatty():
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+            self.bar = Progress(*columns, TextColumn("{task.fields[figures]}"), transient=True,
+                                auto_refresh=False)  # fmt: skip
+            self.bar.start()
+            self.task = self.bar.add_task(self.title, total=self.total, figures="")
+        return self
+
+    def show(self, done: int, figures: str) -> None:
+        if self.bar:
+            self.bar.update(self.task, completed=done, figures=figures)
+            self.bar.refresh()
+
+    def __exit__(self, *_: Any) -> None:
+        if self.bar:
+            self.bar.stop()

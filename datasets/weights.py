@@ -1,0 +1,112 @@
+"""Weights in an HDF5 file, the same for all three implementations; checkpoints are such files, too.
+
+layer_1/W    (in, out), as in Keras' Dense; a convolution's is (F, C, KH, KW)
+layer_1/b    (out,)
+layer_2/...  only layers that have parameters are counted
+run/...      in a checkpoint: velocity, and as JSON the options, the generator and the place
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from datasets.files import atomic, open_h5, read_h5
+
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["Weights", "save_weights", "load_weights", "match_weights", "load_checkpoint"]
+
+Array = npt.NDArray[np.floating]
+Weights = dict[str, Array]  # {"layer_1/W": array, ...}, in the order of the layers
+
+
+def save_weights(
+    path: str | Path,
+    weights: Weights,
+    velocity: Weights | None = None,
+    state: dict[str, Any] | None = None,
+) -> None:
+    """Write weights, and for a checkpoint velocity and state, to path: whole or not at all."""
+    import h5py
+
+    with atomic(path) as name, h5py.File(name, "w") as file:
+        for key, array in weights.items():
+            file[key] = array
+        for key, array in (velocity or {}).items():
+            file[f"run/velocity/{key}"] = array
+        if state is not None:
+            file["run/state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+
+
+def load_weights(path: str | Path) -> Weights:
+    """The weights of a file that save_weights wrote, {"layer_1/W": array, ...}.
+
+    Raises FileNotFoundError, or ValueError when the file is damaged or holds no weights.
+    """
+    with open_h5(path) as file:
+        return _layers(file, "")
+
+
+def load_checkpoint(path: str | Path) -> tuple[Weights, Weights, dict[str, Any]]:
+    """Weights, velocity and state of a checkpoint. Raises ValueError for a file that is none."""
+    with open_h5(path) as file:
+        if "run" not in file:
+            raise ValueError(f"{path}: expected a checkpoint, found weights only: use --load")
+        text = read_h5(file, "run/state").astype(np.uint8).tobytes()
+        weights, velocity = _layers(file, ""), _layers(file, "run/velocity/")
+    try:
+        state = json.loads(text)
+    except ValueError:
+        raise ValueError(f"{path}: run/state is expected to be JSON, it is damaged") from None
+    if not isinstance(state, dict) or not isinstance(state.get("options"), dict):
+        raise ValueError(f"{path}: run/state is expected to hold the options of a run")
+    return weights, velocity, state
+
+
+def match_weights(weights: Weights, like: Weights, path: str | Path) -> Weights:
+    """The weights in the order and dtype of like; ValueError names the first difference."""
+    for key in sorted({*weights, *like}, key=_layer_order):
+        got = f"{key} of shape {weights[key].shape}" if key in weights else f"no {key}"
+        if key not in like:
+            raise ValueError(f"{path}: this network has no {key}, the file has {got}")
+        if key not in weights or weights[key].shape != like[key].shape:
+            raise ValueError(
+                f"{path}: this network expects {key} of shape {like[key].shape}, the file has {got}"
+            )
+    return {key: weights[key].astype(like[key].dtype) for key in like}
+
+
+def _layers(file: "h5py.File", prefix: str) -> Weights:
+    group = file
+    for part in prefix.split("/")[:-1]:
+        if part not in group:
+            raise ValueError(f"{file.filename}: expected a group {prefix}, found none")
+        group = group[part]
+    keys = [
+        f"{layer}/{name}"
+        for layer in group
+        if re.fullmatch(r"layer_\d{1,4}", layer)
+        for name in group[layer]
+    ]
+    if not keys:
+        raise ValueError(
+            f"{file.filename}: expected weights named layer_1/W, layer_1/b, ..., found none"
+        )
+    weights = {key: read_h5(file, prefix + key) for key in sorted(keys, key=_layer_order)}
+    for key, array in weights.items():
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise ValueError(
+                f"{file.filename}: {key} is expected to hold finite floats, got {array.dtype}"
+                f"{'' if array.dtype.kind != 'f' else ' with nan or inf'}"
+            )
+    return weights
+
+
+def _layer_order(key: str) -> tuple[int, str]:
+    layer, name = key.split("/", 1)
+    return int(layer.removeprefix("layer_")), name

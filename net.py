@@ -1,0 +1,570 @@
+"""A feed-forward network in objects: each layer holds its weights, and remembers its input.
+
+Samples are columns inside the network, rows in train, test, fit, evaluate and predict. Read
+functional_net.py beside it: the same mathematics, in the same order, as pure functions.
+"""
+
+# N samples, D inputs, H outputs of a layer, K classes.   dV is d loss / d V, of V's shape.
+#     E1 Y = W X + b      E2 Y = f(X)      E3 the loss, mean over N      E4 its gradient dY
+#     E5 dW = dY X'       E6 db = sum over n of dY       E7 dX = W' dY   E8 dX = dY * f'(X)
+#     E9 V <- momentum V - lr dW,  W <- W + V
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from datasets import (
+    MNIST,
+    at_epoch,
+    check_loss,
+    check_samples,
+    console,
+    load_data,
+    load_mnist,
+    minibatches,
+)
+from datasets.batches import Schedule
+from datasets.runs import Run
+from datasets.weights import Weights
+
+__all__ = [
+    "InputLayer",
+    "FullyConnectedLayer",
+    "ReLuLayer",
+    "LeakyReLuLayer",
+    "SigmoidLayer",
+    "TanhLayer",
+    "AbsLayer",
+    "SoftmaxCrossEntropy",
+    "MeanSquaredError",
+    "History",
+    "FeedForwardNet",
+    "load_data",
+]
+
+Array = npt.NDArray[np.floating]
+
+
+# --- layers -------------------------------------------------------------------
+
+
+class Layer:
+    """A step of the network: forward remembers what backward needs."""
+
+    size: int  # outputs, known once the layer is added to a network
+
+    def build(self, size: int, rng: np.random.Generator, dtype: npt.DTypeLike) -> None:
+        """Take the size of the layer below; layers with weights draw them here."""
+        self.size = size
+
+    def forward(self, X: Array) -> Array:
+        """Y (H, N) from X (D, N)."""
+        raise NotImplementedError
+
+    def backward(self, dY: Array) -> Array:
+        """dX (D, N) from dY (H, N); a layer with weights sets their gradients, too."""
+        raise NotImplementedError
+
+    def gradients(self, dY: Array) -> None:
+        """What backward sets, without dX: all that the first layer has to do."""
+
+    def update(self, lr: float, momentum: float) -> None:
+        """One step of the weights, if there are any."""
+
+    def weights(self) -> list[Array]:
+        """The arrays that training changes: [W, b], or none."""
+        return []
+
+    def velocity(self) -> list[Array]:
+        """What each of the weights moved by in the last step: [VW, Vb], or none."""
+        return []
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class InputLayer(Layer):
+    """The first layer of every network: says how many inputs a sample has."""
+
+    def __init__(self, size: int):
+        if size < 1:
+            raise ValueError(f"InputLayer expects a size of 1 or more, got {size}")
+        self.size = size
+
+    def __repr__(self) -> str:
+        return f"InputLayer({self.size})"
+
+    def forward(self, X: Array) -> Array:
+        """X (D, N) as it is."""
+        return X
+
+    def backward(self, dY: Array) -> Array:
+        """dY as it is."""
+        return dY
+
+
+class FullyConnectedLayer(Layer):
+    """Y = W X + b, with weights W (H, D) and bias b (H, 1)."""
+
+    def __init__(self, size: int):
+        if size < 1:
+            raise ValueError(f"FullyConnectedLayer expects a size of 1 or more, got {size}")
+        self.size = size
+
+    def build(self, size: int, rng: np.random.Generator, dtype: npt.DTypeLike) -> None:
+        """Random weights of variance 1 / fan_in (LeCun et al., "Efficient BackProp", 1998)."""
+        H, D = self.size, size
+        self.W = (rng.standard_normal((H, D)) * np.sqrt(1 / D)).astype(dtype)
+        self.b = np.zeros((H, 1), dtype)
+        self.VW, self.Vb = np.zeros_like(self.W), np.zeros_like(self.b)
+
+    def weights(self) -> list[Array]:
+        """[W, b]."""
+        return [self.W, self.b]
+
+    def velocity(self) -> list[Array]:
+        """[VW, Vb]."""
+        return [self.VW, self.Vb]
+
+    def __repr__(self) -> str:
+        return f"FullyConnectedLayer({self.size})"
+
+    def forward(self, X: Array) -> Array:
+        """W X + b, (H, N)."""
+        self.X = X
+        return self.W @ X + self.b  # (E1)  (H, N)
+
+    def gradients(self, dY: Array) -> None:
+        """Set dW and db."""
+        self.dW = dY @ self.X.T  # (E5)  (H, D)
+        self.db = dY.sum(axis=1, keepdims=True)  # (E6)  (H, 1)
+
+    def backward(self, dY: Array) -> Array:
+        """Set dW and db; dX."""
+        self.gradients(dY)
+        return self.W.T @ dY  # (E7)  (D, N)
+
+    def update(self, lr: float, momentum: float) -> None:
+        """One step of SGD with momentum (Polyak, 1964), in place."""
+        for W, V, dW in ((self.W, self.VW, self.dW), (self.b, self.Vb, self.db)):
+            V *= momentum
+            V -= lr * dW  # (E9)
+            W += V
+
+
+class ReLuLayer(Layer):
+    """Y = max(X, 0), elementwise."""
+
+    def forward(self, X: Array) -> Array:
+        """X where it is above 0, else 0."""
+        self.X = X
+        return np.maximum(X, 0)  # (E2)  (D, N)
+
+    def backward(self, dY: Array) -> Array:
+        """f' is 1 above 0, else 0."""
+        return dY * (self.X > 0)  # (E8)  (D, N)
+
+
+class LeakyReLuLayer(Layer):
+    """Y = X above 0, alpha X below (Maas et al., 2013)."""
+
+    def __init__(self, alpha: float = 0.01):
+        self.alpha = alpha
+
+    def forward(self, X: Array) -> Array:
+        """X where it is above 0, else alpha X."""
+        self.slope = np.where(X > 0, X.dtype.type(1), X.dtype.type(self.alpha))
+        return X * self.slope  # (E2)  (D, N)
+
+    def backward(self, dY: Array) -> Array:
+        """f' is 1 above 0, else alpha."""
+        return dY * self.slope  # (E8)  (D, N)
+
+
+class SigmoidLayer(Layer):
+    """Y = 1 / (1 + exp(-X)), elementwise."""
+
+    def forward(self, X: Array) -> Array:
+        """Between 0 and 1; exp sees -|X| only, so it cannot overflow."""
+        E = np.exp(-np.abs(X))
+        self.Y = np.where(X >= 0, X.dtype.type(1), E) / (1 + E)  # (E2)  (D, N)
+        return self.Y
+
+    def backward(self, dY: Array) -> Array:
+        """f' = Y (1 - Y)."""
+        return dY * self.Y * (1 - self.Y)  # (E8)  (D, N)
+
+
+class TanhLayer(Layer):
+    """Y = tanh(X), elementwise."""
+
+    def forward(self, X: Array) -> Array:
+        """Between -1 and 1."""
+        self.Y = np.tanh(X)  # (E2)  (D, N)
+        return self.Y
+
+    def backward(self, dY: Array) -> Array:
+        """f' = 1 - Y^2."""
+        return dY * (1 - self.Y * self.Y)  # (E8)  (D, N)
+
+
+class AbsLayer(Layer):
+    """Y = |X|, elementwise."""
+
+    def forward(self, X: Array) -> Array:
+        """X without its sign."""
+        self.X = X
+        return np.abs(X)  # (E2)  (D, N)
+
+    def backward(self, dY: Array) -> Array:
+        """f' is the sign of X."""
+        return dY * np.sign(self.X)  # (E8)  (D, N)
+
+
+# --- costs --------------------------------------------------------------------
+
+
+class SoftmaxCrossEntropy:
+    """Mean over n of -log softmax(Y)[target], Y and y (K, N)."""
+
+    def forward(self, Y: Array, y: Array) -> float:
+        """The loss; remembers the probabilities."""
+        shifted = Y - Y.max(axis=0)  # (K, N)  no exp can overflow
+        exp = np.exp(shifted)  # (K, N)
+        total = exp.sum(axis=0)  # (N,)
+        loss = np.log(total).sum() - np.vdot(y, shifted)
+        self.P, self.y = exp / total, y  # (K, N)
+        return float(loss / y.shape[1])  # (E3)
+
+    def backward(self) -> Array:
+        """dY (K, N)."""
+        return (self.P - self.y) / self.y.shape[1]  # (E4)  (K, N)
+
+    def probabilities(self, Y: Array) -> Array:
+        """softmax(Y) (K, N): exp(Y), each column divided by its sum."""
+        P = np.exp(Y - Y.max(axis=0))
+        return P / P.sum(axis=0)
+
+
+class MeanSquaredError:
+    """Mean over n of |Y - y|^2 / 2, Y and y (K, N)."""
+
+    def forward(self, Y: Array, y: Array) -> float:
+        """The loss; remembers the error."""
+        self.error = Y - y  # (K, N)
+        loss = np.vdot(self.error, self.error) / 2
+        return float(loss / y.shape[1])  # (E3)
+
+    def backward(self) -> Array:
+        """dY (K, N)."""
+        return self.error / self.error.shape[1]  # (E4)  (K, N)
+
+    def probabilities(self, Y: Array) -> Array:
+        """Y as it is: squared error aims at the targets themselves."""
+        return Y
+
+
+# --- the network --------------------------------------------------------------
+
+
+class History:
+    """What fit returns: history["loss"][e] and history["accuracy"][e] of epoch e."""
+
+    def __init__(self) -> None:
+        self.history: dict[str, list[float]] = {}
+
+    def add(self, **figures: float) -> None:
+        """One more value for each of the figures."""
+        for name, value in figures.items():
+            self.history.setdefault(name, []).append(value)
+
+
+class FeedForwardNet:
+    """Layers in a row: add an InputLayer first, then what follows; the cost judges the last one.
+
+    seed decides the weights and the shuffling; dtype is that of all arithmetic.
+    """
+
+    # --- init -----------------------------------------------------------------
+
+    def __init__(
+        self,
+        cost: SoftmaxCrossEntropy | MeanSquaredError | None = None,
+        seed: int = 0,
+        dtype: npt.DTypeLike = np.float32,
+    ):
+        self.cost = cost or SoftmaxCrossEntropy()
+        self.rng = np.random.default_rng(seed)
+        self.dtype = np.dtype(dtype)
+        self.layers: list[Layer] = []
+
+    def add(self, layer: Layer) -> None:
+        """Put a layer on top. Raises ValueError unless the InputLayer comes first, and once."""
+        if isinstance(layer, InputLayer) == bool(self.layers):
+            expected = "a layer other than InputLayer" if self.layers else "an InputLayer first"
+            raise ValueError(f"layer {len(self.layers)}: expected {expected}, got {layer}")
+        if self.layers:
+            below = self.layers[-1]
+            layer.build(below.size, self.rng, self.dtype)
+            if isinstance(layer, ReLuLayer | LeakyReLuLayer):
+                self._widen(below)
+        self.layers.append(layer)
+
+    def _widen(self, below: Layer) -> None:
+        # A ReLU lets half of the variance through, so the weights below start with twice
+        # as much: He et al., "Delving Deep into Rectifiers" (2015).
+        if isinstance(below, FullyConnectedLayer):
+            below.W *= below.W.dtype.type(np.sqrt(2))
+
+    def summary(self) -> None:
+        """Print the layers, the shapes of their outputs and how many parameters they have."""
+        rows = [("layer", "output", "parameters")]
+        for i, layer in enumerate(self.layers):
+            count = sum(array.size for array in layer.weights())
+            rows.append((f"{i}  {layer}", f"({layer.size}, N)", f"{count:,}"))
+        total = sum(array.size for array in self.get_weights())
+        for name, output, count in [*rows, ("total", "", f"{total:,}")]:
+            print(f"{name:32}{output:>12}{count:>14}")
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all weights, layer by layer: W (H, D), b (H, 1), ..."""
+        return [array.copy() for layer in self.layers for array in layer.weights()]
+
+    def get_velocity(self) -> list[Array]:
+        """Copies of all velocities, in the order of get_weights."""
+        return [array.copy() for layer in self.layers for array in layer.velocity()]
+
+    def set_weights(self, weights: list[Array]) -> None:
+        """Take over what get_weights gave. Raises ValueError for other shapes."""
+        _overwrite([array for layer in self.layers for array in layer.weights()], weights)
+
+    def set_velocity(self, velocity: list[Array]) -> None:
+        """Take over what get_velocity gave. Raises ValueError for other shapes."""
+        _overwrite([array for layer in self.layers for array in layer.velocity()], velocity)
+
+    # --- forward --------------------------------------------------------------
+
+    def forward(self, X: Array) -> Array:
+        """The scores (K, N) of samples in columns, X (D, N)."""
+        X = self._accept(X)
+        for layer in self.layers:
+            X = layer.forward(X)
+        return X
+
+    def predict(self, X: Array) -> Array:
+        """The scores (N, K) of samples in rows, X (N, D); the class of a row is its argmax."""
+        return self.forward(np.asarray(X).T).T
+
+    def probabilities(self, X: Array) -> Array:
+        """What the cost takes the scores for, (N, K): with the default cost their softmax."""
+        return self.cost.probabilities(self.forward(np.asarray(X).T)).T
+
+    def _accept(self, X: Array) -> Array:
+        if len(self.layers) < 2:
+            raise ValueError(f"expected an InputLayer and layers after it, got {self.layers}")
+        X = np.asarray(X)
+        if X.ndim != 2 or len(X) != self.layers[0].size:
+            raise ValueError(
+                f"layer 0, {self.layers[0]}: expects {self.layers[0].size} rows, "
+                f"got X of shape {X.shape}"
+            )
+        if X.dtype.kind != "f":
+            raise TypeError(f"layer 0, {self.layers[0]}: expects floats, got X of {X.dtype}")
+        return X.astype(self.dtype, copy=False)
+
+    # --- loss -----------------------------------------------------------------
+
+    def loss(self, Y: Array, y: Array) -> float:
+        """The cost of scores Y (K, N) against targets y (K, N)."""
+        if Y.shape != np.shape(y):
+            raise ValueError(f"the loss expects y of shape {Y.shape}, got {np.shape(y)}")
+        return self.cost.forward(Y, y)
+
+    # --- backward -------------------------------------------------------------
+
+    def backward(self) -> Array:
+        """dX (D, N) of the last loss; sets dW and db of every layer on the way."""
+        dY = self.cost.backward()
+        for layer in reversed(self.layers):
+            dY = layer.backward(dY)
+        return dY
+
+    def gradients(self) -> None:
+        """backward, but for dX: nobody trains the pixels, and dX costs as much as dW."""
+        dY = self.cost.backward()
+        for layer in self.layers[:1:-1]:
+            dY = layer.backward(dY)
+        self.layers[1].gradients(dY)
+
+    # --- update ---------------------------------------------------------------
+
+    def update(self, lr: float, momentum: float) -> None:
+        """One momentum step of every layer."""
+        for layer in self.layers:
+            layer.update(lr, momentum)
+
+    # --- train ----------------------------------------------------------------
+
+    def train_epoch(
+        self, batches: Iterable[tuple[Array, Array]], lr: float, momentum: float
+    ) -> Iterator[tuple[float, int]]:
+        """Yield the loss and the number of hits after every step; batches hold rows.
+
+        Raises FloatingPointError when the loss is nan or inf; then the weights are those of
+        the start again.
+        """
+        start = self.get_weights()
+        for step, (X, y) in enumerate(batches, start=1):
+            Y = self.forward(X.T)  # (K, N)
+            loss = self.loss(Y, y.T)
+            if not np.isfinite(loss):
+                self.set_weights(start)
+            check_loss(loss, step, lr)
+            self.gradients()
+            self.update(lr, momentum)
+            yield loss, self.hits(Y, y.T)
+
+    def train(
+        self,
+        X: Array,
+        y: Array,
+        learning_rate: Schedule = 0.1,
+        epochs: int = 5,
+        batch_size: int = 10,
+        momentum: Schedule = 0.1,
+    ) -> History:
+        """Learn X (N, D), y (N, K) for some epochs; a list of rates holds one per epoch."""
+        check_samples(X, y, self.layers[0].size, self.layers[-1].size)
+        X, y = X.astype(self.dtype, copy=False), y.astype(self.dtype, copy=False)
+        history = History()
+        for epoch in range(epochs):
+            batches = minibatches(X, y, batch_size, self.rng)
+            rates = at_epoch(learning_rate, epoch), at_epoch(momentum, epoch)
+            with np.errstate(over="ignore", invalid="ignore"):
+                losses, right = np.array(list(self.train_epoch(batches, *rates))).T
+            sizes = np.diff([*range(0, len(X), batch_size), len(X)])  # the last may be smaller
+            history.add(loss=np.average(losses, weights=sizes), accuracy=right.sum() / len(X))
+        return history
+
+    def fit(
+        self,
+        X: Array,
+        y: Array,
+        epochs: int = 1,
+        batch_size: int = 32,
+        learning_rate: Schedule = 0.1,
+        momentum: Schedule = 0.1,
+    ) -> History:
+        """train, with the arguments in Keras' order."""
+        return self.train(X, y, learning_rate, epochs, batch_size, momentum)
+
+    # --- accuracy -------------------------------------------------------------
+
+    @staticmethod
+    def hits(Y: Array, y: Array) -> int:
+        """How many columns have their highest score at the target."""
+        return int((Y.argmax(axis=0) == y.argmax(axis=0)).sum())
+
+    def test(self, X: Array, y: Array) -> float:
+        """The share of rows that are classified right."""
+        return self.evaluate(X, y)[1]
+
+    def evaluate(self, X: Array, y: Array) -> tuple[float, float]:
+        """Mean loss and accuracy on X (N, D), y (N, K)."""
+        check_samples(X, y, self.layers[0].size, self.layers[-1].size)
+        Y = self.forward(X.T)
+        return self.loss(Y, y.T), self.hits(Y, y.T) / len(y)
+
+
+def _overwrite(own: list[Array], new: list[Array]) -> None:
+    expected, got = [array.shape for array in own], [np.shape(array) for array in new]
+    if expected != got:
+        raise ValueError(f"expected arrays of shapes {expected}, got {got}")
+    for array, values in zip(own, new, strict=True):
+        array[:] = values
+
+
+# --- command line -------------------------------------------------------------
+
+
+def build(sizes: list[int], seed: int = 0) -> FeedForwardNet:
+    """Fully connected layers of these sizes, inputs first, with a ReLU between two of them."""
+    model = FeedForwardNet(seed=seed)
+    model.add(InputLayer(sizes[0]))
+    for size in sizes[1:-1]:
+        model.add(FullyConnectedLayer(size))
+        model.add(ReLuLayer())
+    model.add(FullyConnectedLayer(sizes[-1]))
+    return model
+
+
+def to_weights(arrays: list[Array]) -> Weights:
+    """W (H, D), b (H, 1), ... as a weight file has them, W (in, out) and b (out,)."""
+    return {
+        f"layer_{i // 2 + 1}/{'Wb'[i % 2]}": array.T if i % 2 == 0 else array[:, 0]
+        for i, array in enumerate(arrays)
+    }
+
+
+def from_weights(weights: Weights) -> list[Array]:
+    """The arrays of a weight file as get_weights has them."""
+    return [array.T if array.ndim == 2 else array[:, None] for array in weights.values()]
+
+
+app = typer.Typer(**console.SETTINGS)
+
+
+@app.command()
+def main(
+    ctx: typer.Context,
+    lr: Annotated[
+        console.Rates,
+        typer.Option("--lr", parser=console.learning_rate, help=console.LR_HELP, metavar="RATE"),
+    ] = "0.1",  # type: ignore[assignment]
+    momentum: Annotated[
+        console.Rates,
+        typer.Option(
+            "--momentum", parser=console.momentum_rate, help=console.MOMENTUM_HELP, metavar="RATE"
+        ),
+    ] = "0.1",  # type: ignore[assignment]
+    epochs: Annotated[
+        int, typer.Option("--epochs", min=1, help="Passes over the training images.")
+    ] = 5,
+    batch_size: Annotated[
+        int, typer.Option("--batch_size", min=1, help="Images whose mean loss makes one step.")
+    ] = 10,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Same seed, same run, bit for bit.")
+    ] = 0,
+    data: console.Data = None,
+    train_size: console.TrainSize = None,
+    save: console.Save = None,
+    load: console.Load = None,
+    checkpoint: console.Checkpoint = None,
+    resume: console.Resume = None,
+    digits: console.Predict = None,
+    pictures: console.Pictures = None,
+    history: console.HistoryFile = None,
+) -> None:
+    """Train a network of objects, hidden layers of 100 and 50 ReLU neurons, on MNIST."""
+    rng = np.random.default_rng(seed)
+    X_train, y_train, X_test, y_test = load_mnist(data or MNIST, train_size=train_size)
+    with Run(ctx, rng) as run:
+        model = build([X_train.shape[1], *run.hidden_sizes([100, 50]), y_train.shape[1]], seed)
+        weights, velocity = to_weights(model.get_weights()), to_weights(model.get_velocity())
+        weights, velocity = run.start(weights, velocity)
+        model.set_weights(from_weights(weights))
+        model.set_velocity(from_weights(velocity))
+        for _ in run.epochs():
+            for _ in run.watch(model.train_epoch(run.batches(X_train, y_train), *run.rates())):
+                pass
+            weights, velocity = to_weights(model.get_weights()), to_weights(model.get_velocity())
+            run.end_epoch(weights, velocity, model.test(X_test, y_test))
+        run.report(model.probabilities, X_test, y_test, weights)
+
+
+if __name__ == "__main__":
+    console.run(app)
