@@ -29,8 +29,13 @@ class Net:
     def __init__(self, layers: Sequence[Layer], loss: Loss | type[Loss]) -> None:
         if not layers:
             raise ValueError("Net expects at least one layer, got none")
+        for i, layer in enumerate(layers, 1):
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Net expects layers, got {layer!r} at position {i}")
         self.layers = list(layers)
         self.loss = loss() if isinstance(loss, type) else loss
+        if not isinstance(self.loss, Loss):
+            raise TypeError(f"Net expects a loss from cnn.losses, got {loss!r}")
         self.velocity: list[dict[str, Array]] = [{} for _ in self.layers]
 
     def astype(self, dtype: npt.DTypeLike) -> "Net":
@@ -87,6 +92,8 @@ class Net:
     def update_weights(self, lr: float, momentum: float = 0.0) -> None:
         """One step of SGD with momentum (Polyak, 1964), in place."""
         for layer, velocity in zip(self.layers, self.velocity, strict=True):
+            if layer.grads.keys() != layer.params.keys():
+                raise RuntimeError("update_weights expects a backward first, got none")
             for name, W in layer.params.items():
                 V = velocity.setdefault(name, np.zeros_like(W))
                 V *= momentum
@@ -119,6 +126,9 @@ class Net:
     # --- accuracy -----------------------------------------------------------
     def accuracy(self, X: Array, y: npt.ArrayLike) -> float:
         """The share of samples whose highest score is at the target."""
+        y = np.asarray(y)
+        if len(X) != len(y):
+            raise ValueError(f"accuracy expects as many y as X, got {len(y)} and {len(X)}")
         return hits(self.forward(X), y) / len(X)
 
     def summary(self) -> str:
