@@ -17,12 +17,13 @@ CACHE = 4 * 2**20  # bytes of columns at a time: they are read again while still
 
 
 def channels_first(X: Array) -> Array:
-    """(N, C, H, W) -> (C, N*H*W): no copy when the memory is channel-major already."""
-    return X.transpose(1, 0, 2, 3).reshape(X.shape[1], -1)
+    """(N, C, H, W) -> (C, N, H*W): no copy when the memory is channel-major already."""
+    N, C, H, W = X.shape
+    return X.transpose(1, 0, 2, 3).reshape(C, N, H * W)
 
 
 def images(rows: Array, shape: tuple[int, ...]) -> Array:
-    """(C, N*H*W) -> the shape (N, C, H, W), a view: the inverse of `channels_first`."""
+    """(C, N, H*W) -> the shape (N, C, H, W), a view: the inverse of `channels_first`."""
     N, C, H, W = shape
     return rows.reshape(C, N, H, W).transpose(1, 0, 2, 3)
 
@@ -33,9 +34,18 @@ def empty_images(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
     return np.empty((C, N, H, W), dtype).transpose(1, 0, 2, 3)
 
 
-def row_sums(rows: Array) -> Array:
-    """The sum of each row, as a matrix product with ones: three times as fast as `sum`."""
-    return rows @ np.ones(rows.shape[1], rows.dtype)
+def channel_sums(A: Array) -> Array:
+    """A (C, N, H*W) -> (C, 1, 1). A matrix product with ones is three times as fast as `sum`.
+
+    Image by image, then over the images: one long float32 sum would lose digits.
+    """
+    ones = np.ones(A.shape[2], A.dtype)
+    return (A @ ones).sum(axis=1)[:, None, None]
+
+
+def channel_dots(A: Array, B: Array) -> Array:
+    """The sum of A * B over each channel, (C, N, H*W) -> (C, 1, 1), without the array A * B."""
+    return np.vecdot(A, B).sum(axis=1)[:, None, None]
 
 
 def relu(X: Array) -> Array:

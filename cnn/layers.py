@@ -68,8 +68,8 @@ class Layer:
         """dY -> dX; writes grads, the gradients of params."""
         raise NotImplementedError
 
-    def backward_params(self, dY: Array) -> None:
-        """Writes grads and leaves out dX: for the first layer, since nobody trains the pixels."""
+    def gradients(self, dY: Array) -> None:
+        """backward, but for dX: for the first layer, since nobody trains the pixels."""
 
     def accept(self, X: Array) -> Array:
         """X as floats, of the weights' dtype if there are weights (integers become float32)."""
@@ -134,13 +134,13 @@ class Linear(Layer):
         return self.forward(X), {"X": self.params["W"], "W": X}
 
     # --- backward -----------------------------------------------------------
-    def backward_params(self, dY: Array) -> None:
+    def gradients(self, dY: Array) -> None:
         dY = self.upstream(dY)
         self.grads["W"] = self.local["W"].T @ dY  # (E5)  (in, out)
         self.grads["b"] = dY.sum(axis=0, keepdims=True)  # (E6)  (1, out)
 
     def backward(self, dY: Array) -> Array:
-        self.backward_params(dY)
+        self.gradients(dY)
         return dY @ self.local["X"].T  # (E7)  (N, in)
 
     def check(self, X: Array) -> None:
@@ -214,7 +214,7 @@ class Conv2D(Layer):
         return self.forward(X), {"X": self.params["W"], "W": X}
 
     # --- backward -----------------------------------------------------------
-    def backward_params(self, dY: Array) -> None:
+    def gradients(self, dY: Array) -> None:
         dY, X = self.upstream(dY), self.local["W"]
         grid = self.grid(X)
         dWb = np.zeros((dY.shape[1], self.params["W"][0].size + 1), X.dtype)
@@ -225,7 +225,7 @@ class Conv2D(Layer):
         self.grads["b"] = dWb[:, -1].copy()
 
     def backward(self, dY: Array) -> Array:
-        self.backward_params(dY)
+        self.gradients(dY)
         W, X = self.local["X"], self.local["W"]
         grid = self.grid(X)
         dX = kernels.empty_images(X.shape, X.dtype)
@@ -343,53 +343,57 @@ class BatchNorm2D(Layer):
     def forward(self, X: Array) -> Array:
         X = self.accept(X)
         mean, var = self.state["running_mean"], self.state["running_var"]
-        gamma, beta = self.params["gamma"], self.params["beta"]
-        scale = gamma / np.sqrt(var + self.epsilon)  # (C,)
-        Y = kernels.channels_first(X) * scale[:, None]  # (E2)  (C, N*H*W)
-        Y += (beta - mean * scale)[:, None]
+        scale = self.params["gamma"] / np.sqrt(var + self.epsilon)
+        shift = self.params["beta"] - mean * scale
+        Y = kernels.channels_first(X) * scale[:, None, None]
+        Y += shift[:, None, None]  # (E2)  (C, N, H*W)
         return kernels.images(Y, X.shape)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
-        """local: dY/dgamma is Xhat (C, N*H*W), dY/dX begins with gamma / std (C, 1)."""
-        rows = kernels.channels_first(X)  # (C, M), M = N*H*W
-        mean = kernels.row_sums(rows) / rows.shape[1]  # (C,)
-        Xhat = rows - mean[:, None]  # (C, M)
-        # From the centred rows: E[X^2] - E[X]^2 can come out negative in float32.
-        var = np.vecdot(Xhat, Xhat) / rows.shape[1]  # (C,)
-        std = np.sqrt(var + self.epsilon)[:, None]  # (C, 1)
+        """local: dY/dgamma is Xhat (C, N, H*W); dY/dX begins with gamma / std (C, 1, 1)."""
+        gamma, beta = (self.params[k][:, None, None] for k in ("gamma", "beta"))
+        A = kernels.channels_first(X)  # (C, N, H*W)
+        M = A[0].size
+        mean = kernels.channel_sums(A) / M  # (C, 1, 1)
+        Xhat = A - mean
+        # From what is centred: E[X^2] - E[X]^2 can come out negative in float32.
+        var = kernels.channel_dots(Xhat, Xhat) / M
+        std = np.sqrt(var + self.epsilon)
         Xhat /= std
-        Y = Xhat * self.params["gamma"][:, None]  # (E2)  (C, M)
-        Y += self.params["beta"][:, None]
-        scale = self.params["gamma"][:, None] / std
-        local = {"X": scale, "gamma": Xhat, "mean": mean, "var": var}
+        Y = Xhat * gamma
+        Y += beta  # (E2)  (C, N, H*W)
+        local = {"X": gamma / std, "gamma": Xhat, "mean": mean, "var": var}
         return kernels.images(Y, X.shape), local
 
     def __call__(self, X: Array) -> Array:
         Y = super().__call__(X)
         M = Y.size // self.channels
-        unbiased = self.local["var"] * (M / max(1, M - 1))
-        for name, value in (("running_mean", self.local["mean"]), ("running_var", unbiased)):
+        mean, var = self.local["mean"].ravel(), self.local["var"].ravel()
+        unbiased = var * (M / max(1, M - 1))
+        for name, value in (("running_mean", mean), ("running_var", unbiased)):
             self.state[name] += self.momentum * (value - self.state[name])
         return Y
 
     # --- backward -----------------------------------------------------------
-    def backward_params(self, dY: Array) -> None:
-        rows = kernels.channels_first(self.upstream(dY))  # (C, M)
-        self.grads["gamma"] = np.vecdot(rows, self.local["gamma"])  # (E5)  (C,)
-        self.grads["beta"] = kernels.row_sums(rows)  # (E6)  (C,)
+    def gradients(self, dY: Array) -> None:
+        dA = kernels.channels_first(self.upstream(dY))  # (C, N, H*W)
+        dgamma = kernels.channel_dots(dA, self.local["gamma"])  # (E5)
+        dbeta = kernels.channel_sums(dA)  # (E6)
+        self.grads = {"gamma": dgamma.ravel(), "beta": dbeta.ravel()}  # (C,)
 
     def backward(self, dY: Array) -> Array:
         """dX = gamma / std * (dY - mean(dY) - Xhat * mean(dY * Xhat)).
 
         The last two terms: mean and variance depend on every pixel of the channel.
         """
-        self.backward_params(dY)
-        rows = kernels.channels_first(dY)
-        M = rows.shape[1]
-        dX = self.local["gamma"] * (self.grads["gamma"][:, None] / -M)  # (C, M)
-        dX += rows
-        dX -= self.grads["beta"][:, None] / M
-        dX *= self.local["X"]  # (E8)
+        self.gradients(dY)
+        dgamma, dbeta = (self.grads[k][:, None, None] for k in ("gamma", "beta"))
+        dA = kernels.channels_first(np.asarray(dY))
+        M = dA[0].size
+        dX = self.local["gamma"] * (dgamma / -M)
+        dX += dA
+        dX -= dbeta / M
+        dX *= self.local["X"]  # (E8)  (C, N, H*W)
         return kernels.images(dX, dY.shape)
 
     def check(self, X: Array) -> None:

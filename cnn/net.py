@@ -79,7 +79,7 @@ class Net:
         dY = self.loss.backward()  # (E4)
         for layer in self.layers[:first:-1]:
             dY = layer.backward(dY)  # (E5-E8)
-        self.layers[first].backward_params(dY)
+        self.layers[first].gradients(dY)
 
     def input_gradient(self) -> Array:
         """The whole way back: grads as in backward, and dX (N, ...) of the net's input."""

@@ -93,12 +93,12 @@ def test_backward_leaves_dY_alone_and_can_be_repeated(name):
 
 
 @each_layer
-def test_backward_params_writes_the_grads_of_backward(name):
+def test_gradients_writes_the_grads_of_backward(name):
     layer, X = build(name)
     dY = np.random.default_rng(1).standard_normal(layer(X).shape)
     layer.backward(dY)
     wanted, layer.grads = layer.grads, {}
-    layer.backward_params(dY)
+    layer.gradients(dY)
     assert same(layer.grads, wanted)
     assert layer.grads.keys() == layer.params.keys()
 

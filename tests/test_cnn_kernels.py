@@ -95,7 +95,22 @@ def test_taps_are_views():
 
 def test_channels_first_and_images_are_inverse_views():
     X = np.arange(120.0).reshape(3, 2, 4, 5).transpose(1, 0, 2, 3)
-    rows = kernels.channels_first(X)
-    assert np.shares_memory(rows, X) and rows.shape == (3, 40)
-    np.testing.assert_array_equal(kernels.images(rows, X.shape), X)
-    np.testing.assert_allclose(kernels.row_sums(rows), rows.sum(axis=1))
+    A = kernels.channels_first(X)
+    assert np.shares_memory(A, X) and A.shape == (3, 2, 20)
+    np.testing.assert_array_equal(kernels.images(A, X.shape), X)
+
+
+def test_channel_sums_and_dots():
+    A, B = np.random.default_rng(0).standard_normal((2, 3, 4, 5))
+    sums, dots = kernels.channel_sums(A), kernels.channel_dots(A, B)
+    assert sums.shape == dots.shape == (3, 1, 1)
+    for c in range(3):
+        assert sums[c] == pytest.approx(sum(A[c, n, i] for n, i in np.ndindex(4, 5)))
+        assert dots[c] == pytest.approx(sum(A[c, n, i] * B[c, n, i] for n, i in np.ndindex(4, 5)))
+
+
+def test_long_float32_sums_keep_their_digits():
+    A = np.full((1, 1000, 400), np.float32(0.1))
+    exact = float(np.float32(0.1)) * A.size
+    assert kernels.channel_sums(A) == pytest.approx(exact, rel=2e-6)
+    assert kernels.channel_dots(A, A) == pytest.approx(exact * float(np.float32(0.1)), rel=2e-6)
