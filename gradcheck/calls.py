@@ -1,0 +1,255 @@
+"""Call what a learner wrote as it wants to be called, and collect outputs and gradients."""
+
+import copy
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from gradcheck import leaves
+from gradcheck.case import Array
+from gradcheck.core import CannotCheck
+from gradcheck.load import seeded
+from gradcheck.purity import where
+from gradcheck.signature import Argument, fill
+
+__all__ = ["Call", "Run", "is_real", "assign"]
+
+OUTPUTS = ("output", "outputs", "out", "y", "Y", "a", "A", "activation", "activations", "z", "Z", "result", "h",
+           "probs", "loss", "_output", "y_hat", "y_pred", "O", "output_data", "value")  # fmt: skip
+
+
+def is_real(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+
+
+class Recorder:
+    """Stands in for an optimizer: one plain step of size 1, so that W before - W after is dW."""
+
+    lr = learning_rate = 1.0
+
+    def update(self, w: Any, grad: Any, *more: Any) -> Any:
+        return w - grad
+
+    __call__ = step = optimize = update
+
+
+@dataclass
+class Call:
+    """A thing (object or None), its two functions, and the values of their arguments."""
+
+    thing: Any
+    names: tuple[str, str | None]  # of the methods; functions: their own names
+    functions: tuple[Callable, Callable | None]  # used where thing is None
+    forward_args: list[Argument]
+    backward_args: list[Argument]
+    inputs: list[Any]
+    label: Any = None
+    reduction: str = ""  # "", "sum", "mean", "mean of samples", "derivative"
+    generators: list[np.random.Generator] = field(default_factory=list)
+    copies: bool = True
+
+    def __post_init__(self) -> None:
+        self.states = [copy.deepcopy(g.bit_generator.state) for g in self.generators]
+
+    @property
+    def upstreams(self) -> int:
+        return len({a.index for a in self.backward_args if a.role == "upstream"})
+
+    def start(self) -> "Run":
+        return Run(self)
+
+    def fresh(self) -> Any:
+        return copy.deepcopy(self.thing) if self.copies else self.thing
+
+
+class Run:
+    """One life of the thing: forward as often as you like, then backward."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.thing = call.fresh()
+        def pick(k):
+            return (
+                    getattr(self.thing, call.names[k]) if self.thing is not None else call.functions[k]
+                )
+        self._forward = pick(0)
+        self._backward = pick(1) if call.names[1] else None
+        self.outputs: list[Any] = []
+        self.cache: Any = None
+        self.returned: Any = None
+        self.context = Context()
+
+    def forward(self) -> Array:
+        call = self.call
+        seeded()
+        for g, state in zip(call.generators, call.states, strict=False):
+            g.bit_generator.state = state
+        values = {
+            ("input", k): copy.deepcopy(v) if isinstance(v, dict) else v
+            for k, v in enumerate(call.inputs)
+        }
+        values |= {("label", k): v for k, v in enumerate(call.inputs)}
+        values |= {("made_label", 0): call.label, ("context", 0): self.context, ("train", 0): True,
+                   ("test", 0): False, ("mode", 0): "train"}  # fmt: skip
+        self.values = values
+        returned = self._run("forward", self._forward, call.forward_args, values)
+        self._split(returned)
+        return self._flat(self.outputs)
+
+    def _run(self, what: str, function: Callable, args: list[Argument], values: dict) -> Any:
+        positional, keywords = fill(args, values)
+        try:
+            return function(*positional, **keywords)
+        except Exception as error:
+            said = (str(error).strip().splitlines() or [""])[0]
+            raise CannotCheck(
+                f"{what} raised {type(error).__name__}: {said} ({where(error)})"
+            ) from error
+
+    def _split(self, returned: Any) -> None:
+        """out; (out, cache); (h, c); (h, c, cache); nothing, but self.output."""
+        if returned is None and self.thing is not None:
+            held = [getattr(self.thing, n, None) for n in OUTPUTS]
+            returned = next(
+                (v for v in held if is_real(v) or isinstance(v, (float, np.floating))), None
+            )
+        if returned is None:
+            raise CannotCheck(
+                "forward returned None, and no attribute like self.output was set: a forgotten return?"
+            )
+        parts = list(returned) if isinstance(returned, (tuple, list)) else [returned]
+        if isinstance(returned, list) and all(isinstance(p, (float, np.floating)) for p in parts):
+            parts = [np.array(parts)]
+        count = max(1, self.call.upstreams if len(parts) > 1 else 1)
+        if self.call.names[1] is None:  # one function that returns (loss, gradients)
+            count = 1
+        self.outputs, rest = parts[:count], parts[count:]
+        self.cache = rest[0] if len(rest) == 1 else tuple(rest)
+        for out in self.outputs:
+            if not isinstance(out, (np.ndarray, float, int, np.number)):
+                raise CannotCheck(f"forward returned {_kind(out)}, expected an array or a number")
+
+    def _flat(self, outputs: list[Any]) -> Array:
+        arrays = [np.asarray(out) for out in outputs]
+        if any(a.dtype.kind == "c" for a in arrays):
+            raise CannotCheck("forward returned complex numbers")
+        if any(a.dtype == object for a in arrays):
+            raise CannotCheck("forward returned an array of objects, expected numbers")
+        arrays = [a.astype(np.float64) if a.dtype.kind in "iub" else a for a in arrays]
+        y = arrays[0] if len(arrays) == 1 else np.concatenate([a.ravel() for a in arrays])
+        how = self.call.reduction
+        if how in ("sum", "mean", "mean of samples") and np.ndim(y) == 0:
+            raise CannotCheck("forward returns one number: there is nothing to sum")
+        if how == "sum":
+            return y.sum()
+        if how == "mean":
+            return y.mean()
+        return y.sum() / len(y) if how == "mean of samples" else y
+
+    def backward(self, dy: Array) -> Any:
+        """What the backward function returns, gradients or None."""
+        if self._backward is None:
+            self.returned = self.cache
+            return self.returned
+        shapes = [np.shape(out) for out in self.outputs]
+        values = self.values | {
+            ("rate", 0): 1.0, ("optimizer", 0): Recorder(), ("cache", 0): self.cache,
+            ("prediction", 0): next(v for v in self.call.inputs if is_real(v)) if any(map(is_real, self.call.inputs)) else None,
+            ("output", 0): self._own_output(),
+        }  # fmt: skip
+        if self.call.reduction == "derivative":
+            local = self._run("backward", self._backward, self.call.backward_args, values)
+            self.returned = local * dy
+            return self.returned
+        for k, piece in enumerate(_pieces(dy, shapes)):
+            values["upstream", k] = piece
+        self.returned = self._run("backward", self._backward, self.call.backward_args, values)
+        return self.returned
+
+    def _own_output(self) -> Any:
+        """The output, or what the object calls its output where that looks like the input."""
+        shape = next((v.shape for v in self.call.inputs if is_real(v)), ())
+        held = [getattr(self.thing, n, None) for n in OUTPUTS] if self.thing is not None else []
+        return next((v.copy() for v in held if is_real(v) and v.shape == shape), self.outputs[0])
+
+
+class Context(types.SimpleNamespace):
+    """What a function in the style of autograd.Function saves for its backward pass."""
+
+    saved_tensors: tuple = ()
+
+    def save_for_backward(self, *values: Any) -> None:
+        self.saved_tensors = self.saved_values = values
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"an object of type {type(value).__name__}"
+
+
+def _pieces(dy: Array, shapes: list[tuple[int, ...]]) -> list[Any]:
+    """The upstream gradient of each output; a number where the output is a number."""
+    if len(shapes) == 1:
+        return [dy if np.shape(dy) else float(dy)]
+    ends = np.cumsum([int(np.prod(s)) for s in shapes])[:-1]
+    return [part.reshape(s) for part, s in zip(np.split(dy, ends), shapes, strict=False)]
+
+
+def assign(returned: Any, wanted: dict[str, tuple[int, ...]]) -> dict[str, tuple]:
+    """Which part of what backward returned is the gradient of which array: name -> path into it.
+
+    By name in a dictionary; in a tuple by place where the shapes agree, else by shape.
+    """
+    flat = [(path, v) for path, v in _parts(returned)]
+    found: dict[str, tuple] = {}
+    for path, _ in flat:  # names first
+        names = [k for k in path if isinstance(k, str)]
+        for _, base in leaves.as_gradient(("grads", names[-1])) if names else []:
+            for name in wanted:
+                last = name.split(".")[-1]
+                if name not in found and (
+                    leaves.kin(last, base) or {last.lower(), base.lower()} <= leaves.INPUT
+                ):
+                    found[name] = path
+    rest = [
+        (path, v)
+        for path, v in flat
+        if path not in found.values() and not any(isinstance(k, str) for k in path)
+    ]
+    names = [name for name in wanted if name not in found]
+    if not rest:
+        return found
+    fits = lambda order: all(np.shape(rest[k][1]) == wanted[n] for n, k in zip(names, order, strict=False))  # noqa: E731
+    count = min(len(rest), len(names))
+    orders = permutations(range(len(rest)), count) if len(rest) <= 7 else [tuple(range(count))]
+    straight = tuple(range(count))
+    order = (
+        straight
+        if fits(straight) or len(rest) < len(names)
+        else next(filter(fits, orders), straight)
+    )
+    if len(rest) < len(names):  # fewer than arrays: by shape where shapes decide
+        chosen = {}
+        for k, (path, v) in enumerate(rest):
+            same = [n for n in names if wanted[n] == np.shape(v) and n not in chosen]
+            if (
+                k < len(names)
+                and names[k] not in chosen
+                and (wanted[names[k]] == np.shape(v) or not same)
+            ):
+                chosen[names[k]] = path
+            elif same:
+                chosen[same[0]] = path
+        return found | chosen
+    return found | {name: rest[k][0] for name, k in zip(names, order, strict=False)}
+
+
+def _parts(returned: Any, path: tuple = ()) -> list[tuple[tuple, Any]]:
+    if isinstance(returned, dict):
+        return [p for k, v in returned.items() for p in _parts(v, (*path, k))]
+    if isinstance(returned, (tuple, list)):
+        return [p for k, v in enumerate(returned) for p in _parts(v, (*path, k))]
+    return [(path, returned)] if isinstance(returned, (np.ndarray, float, int, np.number)) else []

@@ -1,0 +1,121 @@
+"""Is this the gradient? Every entry of every array against a central difference.
+
+    d loss / d p[i]  =  (loss(p[i] + h) - loss(p[i] - h)) / 2h  +  O(h^2)
+
+This file knows no network: it moves one number and looks at what the loss does.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["CannotCheck", "Result", "check", "compare", "settled", "slopes", "close", "rounding"]
+
+STEP = 1e-5  # truncation grows as h^2, rounding as 1/h; in float64 they meet about here
+RTOL = 1e-7  # correct code needs 3.5e-11 (measured on 29,000 entries); mistakes are far above
+EPS = float(np.finfo(np.float64).eps)
+
+
+class CannotCheck(ValueError):
+    """No verdict is possible (nan, float32, chance, ...); the message says why."""
+
+
+class Result(NamedTuple):
+    backprop: np.ndarray  # what the backward pass says
+    numeric: np.ndarray  # what the differences say
+    noise: float  # how far rounding alone may move numeric
+    wrong: np.ndarray  # True where the two disagree
+    kinks: np.ndarray  # True where they differ because of a kink, which is no mistake
+    corners: np.ndarray  # True where wrong, but exactly on a kink: to be judged beside it
+
+    @property
+    def error(self) -> float:
+        """Worst error of the entries that no kink explains; below RTOL means right."""
+        if self.backprop.shape != self.numeric.shape:
+            return np.inf
+        size = np.maximum(abs(self.backprop), abs(self.numeric))
+        error = abs(self.backprop - self.numeric) / np.maximum(size, self.noise / RTOL)
+        return float(np.max(error, initial=0, where=~self.kinks))
+
+
+def check(loss: Callable[[], Any], params: dict, grads: dict, dy: Any = 1.0) -> dict[str, Result]:
+    """Compare grads[name] with the slope of (loss() * dy).sum() along every entry of params[name].
+
+    loss() reads the arrays in params, which are moved in place and put back bit for bit.
+    Draw dy at random: under ones, a softmax backward that returns zeros passes.
+    Raises CannotCheck where differences would prove nothing.
+    """
+    first, again = np.array(loss()), np.array(loss())  # copies: a loss may reuse its memory
+    for name, a in {"the loss": first, **params}.items():
+        if a.dtype != np.float64:
+            raise CannotCheck(f"{name} is {a.dtype}: differences need float64 (7 digits drown)")
+        if not np.isfinite(a).all():
+            raise CannotCheck(f"{name} is not finite: it holds nan or inf")
+    if not np.array_equal(first, again):
+        raise CannotCheck("the loss is not deterministic: two calls on the same numbers differ")
+    return {name: compare(loss, p, np.asarray(grads[name]), dy) for name, p in params.items()}
+
+
+def compare(loss: Callable[[], Any], p: np.ndarray, grad: np.ndarray, dy: Any = 1.0) -> Result:
+    """A central difference for every entry; only the entries that fail are looked at again."""
+    numeric, noise = np.zeros(p.shape), rounding(loss, p, dy) / STEP
+    for i in np.ndindex(p.shape):
+        numeric[i] = (shifted(loss, p, i, STEP, dy) - shifted(loss, p, i, -STEP, dy)).sum()
+    numeric /= 2 * STEP  # the outputs are differenced, then summed: 3-4 times less noise
+    kinks, corners = np.zeros(p.shape, bool), np.zeros(p.shape, bool)
+    if grad.shape != p.shape:  # never broadcast: (1, 3) for (5, 3) is a mistake
+        return Result(grad, numeric, noise, ~kinks, kinks, corners)
+    wrong = ~close(grad, numeric, noise)
+    for i in map(tuple, np.argwhere(wrong)):
+        kinks[i], corners[i] = settled(slopes(loss, p, i, dy), grad[i], noise)
+    return Result(grad, numeric, noise, wrong & ~kinks, kinks, corners)
+
+
+def close(a: Any, n: Any, noise: float) -> Any:
+    """Relative, with the noise as floor: where the true gradient is 0, only noise is left."""
+    return abs(a - n) <= noise + RTOL * np.maximum(abs(a), abs(n))
+
+
+def shifted(loss: Callable[[], Any], p: np.ndarray, i: Any, step: Any, dy: Any) -> np.ndarray:
+    """loss() * dy with p[i] moved by step; i = ... moves the whole array along a direction."""
+    here = p[i].copy()
+    try:
+        p[i] = here + step
+        return np.array(loss()) * dy
+    finally:
+        p[i] = here
+
+
+def rounding(loss: Callable[[], Any], p: np.ndarray, dy: Any) -> float:
+    """Ten times what the last bit does to the loss: by its own size, and when p's bits flip."""
+    y, rng = np.array(loss()) * dy, np.random.default_rng(0)
+    bits = [EPS * np.maximum(1, abs(p)) * rng.choice([-1, 1], p.shape) for _ in range(4)]
+    flips = [abs(shifted(loss, p, ..., bit, dy) - y).sum() for bit in bits]
+    return 10 * max(EPS * float(abs(y).sum()), *flips)
+
+
+def slopes(loss: Callable[[], Any], p: np.ndarray, i: Any, dy: Any, way: Any = 1.0) -> Callable:
+    """h -> the slopes to the left and to the right of p[i] (i = ...: along the direction way)."""
+
+    def left_right(h: float) -> np.ndarray:
+        below, y, above = (shifted(loss, p, i, s * h * way, dy) for s in (-1, 0, 1))
+        return np.array([(y - below).sum(), (above - y).sum()]) / h
+
+    return left_right
+
+
+def settled(slopes: Callable, grad: Any, noise: float) -> tuple[bool, bool]:
+    """Does a kink of relu, max or abs explain a failed entry (yes?), and is it exactly on one?"""
+    first = slopes(STEP)
+    for shorter in (10, 100, 1000):
+        sides = slopes(STEP / shorter)
+        n, wide = sides.mean(), noise * shorter  # "accept if a shorter step agrees" is a trap:
+        if abs(n - first.mean()) > noise + wide and close(grad, n, wide):
+            return True, False  # the slope itself moved: the long step straddled a kink
+    sides = slopes(STEP / 10)
+    gaps = abs(np.diff(first))[0], abs(np.diff(sides))[0]  # on a bend the gap closes to 1/10
+    corner = gaps[1] > max(gaps[0] / 2, 40 * noise)
+    slack = 10 * noise + abs(sides - first).max()  # what a bend can do to a one-sided slope
+    between = sides.min() - slack <= grad <= sides.max() + slack
+    return bool(corner and between), bool(corner and not between)

@@ -1,0 +1,135 @@
+"""Rules that a backward pass must keep besides being right: what differences cannot see.
+
+It writes to no input and to no upstream gradient, is linear in the upstream gradient, gives the
+same answer twice, and answers for the latest forward pass.
+"""
+
+import numpy as np
+
+from gradcheck.case import Array, Case, frozen
+
+__all__ = ["breaches", "mutations"]
+
+
+def breaches(
+    case: Case, dy: Array, rng: np.random.Generator, accumulates: bool = False
+) -> list[str]:
+    """One sentence per broken rule (mutations() is asked separately, and first)."""
+    sentences = []
+    grads = case.backward(dy)
+    if case.takes_upstream:
+        sentences += _upstream(case, grads, dy)
+    twice = _twice(case, grads, dy)
+    if twice and not (accumulates and "grows" in twice):
+        sentences.append(twice)
+    stale = _stale(case, grads, dy, rng)
+    return sentences + ([stale] if stale and not twice else [])
+
+
+def mutations(case: Case, dy: Array) -> list[str]:
+    """Run once with inputs and upstream read-only: writing raises at the guilty line."""
+    sentences = []
+    for name, array in {
+        **{k: case.arrays[k] for k in case.inputs if k in case.arrays},
+        "dY": dy,
+    }.items():
+        before = array.copy()
+        try:
+            with frozen(array):
+                case.backward(array if name == "dY" else dy)
+        except Exception as error:
+            if "read-only" not in str(error) and "readonly" not in str(error):
+                continue  # not about writing: the check itself will meet it and tell
+            what = "the upstream gradient" if name == "dY" else f"the input {name}"
+            sentences.append(f"{what} is written to: {where(error)}")
+        array[...] = before
+    return sentences
+
+
+def where(error: BaseException) -> str:
+    """file.py:17 (the code of that line), innermost line that is not NumPy's or ours."""
+    import traceback
+    from pathlib import Path
+
+    error = error.__cause__ or error
+    here = Path(__file__).parent
+    frames = list(traceback.extract_tb(error.__traceback__))
+    theirs = [
+        f for f in frames
+        if Path(f.filename).parent != here and "site-packages" not in f.filename
+        and not f.filename.startswith("<frozen")
+    ]  # fmt: skip
+    frame = (theirs or frames)[-1]
+    line = f": {frame.line}" if frame.line else ""
+    return f"{Path(frame.filename).name}:{frame.lineno}{line}"
+
+
+def _upstream(case: Case, grads: dict[str, Array], dy: Array) -> list[str]:
+    """backward(0) must be 0; the same answer to another dy means that dy is ignored."""
+    nothing, triple = case.backward(np.zeros_like(dy)), case.backward(3 * dy)
+    size = 1e-9 * max(
+        (abs(g).max(initial=0) for g in grads.values() if np.isfinite(g).all()), default=0
+    )
+    some = [k for k in grads if np.isfinite(grads[k]).all() and abs(grads[k]).max(initial=0) > size]
+    constant = [k for k in some if _same(triple[k], grads[k])]
+    if constant:
+        return [
+            f"the upstream gradient is ignored in {_list(constant)}: tripled, it changes nothing"
+        ]
+    added = [k for k in some if np.isfinite(nothing[k]).all() and abs(nothing[k]).max() > size]
+    if added:
+        return [f"backward(0) is not 0 in {_list(added)}: something is added that is no gradient"]
+    crooked = [k for k in some if not _same(triple[k], 3 * np.asarray(grads[k]))]
+    if crooked:
+        return [f"not linear in the upstream gradient: 3 dY does not give 3 {_list(crooked)}"]
+    return []
+
+
+def _twice(case: Case, grads: dict[str, Array], dy: Array) -> str | None:
+    """The same call again on the same object."""
+    forward, backward = case.open()
+    y = np.array(forward())
+    backward(dy)
+    if not _same(np.array(forward()), y):
+        return None  # it has a state that forward uses: nothing to compare with
+    again = backward(dy)
+    different = [k for k in grads if not _same(again[k], grads[k])]
+    grown = [k for k in different if _same(again[k], 2 * np.asarray(grads[k]))]
+    if grown:
+        return f"{_list(grown)} grows from call to call: added to, never reset (--accumulates allows it)"
+    if different:
+        return f"the second call gives another gradient in {_list(different)}"
+    return None
+
+
+def _stale(case: Case, grads: dict[str, Array], dy: Array, rng: np.random.Generator) -> str | None:
+    """Another forward pass first: backward must answer for the latest."""
+    moved = [case.arrays[k] for k in case.inputs if k in case.arrays]
+    before = [a.copy() for a in moved]
+    forward, backward = case.open()
+    try:
+        for a in moved:
+            a[...] = rng.permutation(a.ravel()).reshape(a.shape)
+        forward()
+    finally:
+        for a, old in zip(moved, before, strict=False):
+            a[...] = old
+    fresh = np.array(case.forward())
+    if not _same(np.array(forward()), fresh):
+        return None
+    after = backward(dy)
+    stale = [k for k in grads if not _same(after[k], grads[k])]
+    if stale:
+        return (
+            f"{_list(stale)} answers for an earlier forward pass: what forward remembers is stale"
+        )
+    return None
+
+
+def _same(u: Array, v: Array) -> bool:
+    u, v = np.asarray(u, float), np.asarray(v, float)
+    return u.shape == v.shape and bool(np.allclose(u, v, rtol=1e-9, atol=1e-12, equal_nan=True))
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join("d" + name for name in names)

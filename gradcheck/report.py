@@ -1,0 +1,138 @@
+"""What a person sees: a table, a sentence where something is wrong, one line with the verdict."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gradcheck.core import Result
+
+__all__ = ["Row", "Report", "table", "verdict"]
+
+
+@dataclass
+class Row:
+    """One array of a case."""
+
+    name: str
+    shape: tuple[int, ...]
+    result: Result
+    cause: str | None = None  # "looks like ..."
+    sampled: bool = False  # directions instead of entries
+
+    @property
+    def ok(self) -> bool:
+        return not self.result.wrong.any()
+
+    @property
+    def entries(self) -> str:
+        """How many numbers were compared."""
+        return f"{self.result.wrong.size} dirs" if self.sampled else f"{self.result.numeric.size:,}"
+
+    def sentences(self) -> list[str]:
+        """Where the worst wrong entry is, how many there are, and what it looks like."""
+        if self.ok:
+            return []
+        return [self._where(), f"looks like: {self.cause}" if self.cause else "no known pattern"]
+
+    def _where(self) -> str:
+        r = self.result
+        if r.backprop.ndim == 0 and r.numeric.ndim and np.isnan(r.backprop):
+            return f"nothing came back for {self.name}"
+        if r.backprop.shape != r.numeric.shape:
+            return f"backprop has shape {r.backprop.shape}, the array has {self.shape}"
+        gap = np.nan_to_num(abs(r.backprop - r.numeric), nan=np.inf)
+        i = np.unravel_index(int(np.where(r.wrong, gap, -1).argmax()), gap.shape)
+        place = f"direction {i[0]}" if self.sampled else str(tuple(map(int, i)))
+        kind = "directions" if self.sampled else "entries"
+        return (
+            f"at {place}: backprop {r.backprop[i]:.6e}, numerical {r.numeric[i]:.6e}; "
+            f"{r.wrong.sum():,} of {r.wrong.size:,} {kind} wrong"
+        )
+
+
+@dataclass
+class Report:
+    """The verdict on one case; true when everything is right, and printed as a table."""
+
+    name: str
+    rows: list[Row] = field(default_factory=list)
+    breaches: list[str] = field(default_factory=list)  # broken rules: count as wrong
+    notes: list[str] = field(default_factory=list)  # worth knowing, not wrong
+    blame: str | None = None  # "layer 2 (Abs) alone is wrong: ..."
+
+    @property
+    def ok(self) -> bool:
+        return all(row.ok for row in self.rows) and not self.breaches
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __getitem__(self, name: str) -> Row:
+        return next(row for row in self.rows if row.name == name)
+
+    @property
+    def kinks(self) -> int:
+        return int(sum(row.result.kinks.sum() for row in self.rows))
+
+    @property
+    def error(self) -> float:
+        return max((row.result.error for row in self.rows), default=0.0)
+
+    def __str__(self) -> str:
+        return "\n".join([self.name, *table([self])])
+
+    __repr__ = __str__
+
+
+def table(reports: list[Report]) -> list[str]:
+    """Lines of a table; where there are several reports, the first column names them."""
+    head = ["", "of", "array", "shape", "entries", "worst error"]
+    cells, below = [head], [[""]]
+    for report in reports:
+        for k, row in enumerate(report.rows):
+            error = f"{row.result.error:.1e}"
+            first = "ok" if row.ok else "BAD"
+            cells.append(
+                [first, "" if k else report.name, row.name, str(row.shape), row.entries, error]
+            )
+            kinks = int(row.result.kinks.sum())
+            cells[-1][5] += f"  {kinks} on a kink, settled" * bool(kinks)
+            below.append(["      " + sentence for sentence in row.sentences()])
+        below[-1] = below[-1] + _remarks(report)
+    width = [max(len(line[k].partition("  ")[0]) for line in cells) for k in range(6)]
+    if len(reports) == 1:
+        width[1] = 0
+    lines = []
+    for c, more in zip(cells, below, strict=True):
+        name = f"{c[1]:<{width[1]}}  " if width[1] else ""
+        error, _, kinks = c[5].partition("  ")
+        start = f"  {c[0]:<3} {name}{c[2]:<{width[2]}}  {c[3]:<{width[3]}}"
+        lines.append(f"{start}  {c[4]:>{width[4]}}  {error:>{width[5]}}  {kinks}".rstrip())
+        lines += [line for line in more if line]
+    return lines
+
+
+def _remarks(report: Report) -> list[str]:
+    lines = [f"  BAD {sentence}" for sentence in report.breaches]
+    lines += [f"      note: {note}" for note in dict.fromkeys(report.notes)]
+    return lines + ([f"  => {report.blame}"] if report.blame else [])
+
+
+def verdict(reports: list[Report]) -> str:
+    """One line: what is right, or what is wrong."""
+    bad = [report for report in reports if not report.ok]
+    if bad:
+        arrays = [f"d{row.name}" for report in bad for row in report.rows if not row.ok]
+        what = (
+            f"wrong: {', '.join(arrays[:6])}{', ...' * (len(arrays) > 6)}"
+            if arrays
+            else bad[0].breaches[0]
+        )
+        names = ", ".join(dict.fromkeys(report.name for report in bad))
+        return f"WRONG  {names}: {what}"
+    rows = [row for report in reports for row in report.rows]
+    entries = sum(row.result.numeric.size for row in rows)
+    kinks = sum(report.kinks for report in reports)
+    settled = f", {kinks} on a kink and settled" if kinks else ""
+    worst = max((report.error for report in reports), default=0)
+    return f"RIGHT  {len(rows)} arrays, {entries:,} comparisons{settled}, worst error {worst:.1e}"
