@@ -187,52 +187,56 @@ class Conv2D(Layer):
         W *= np.sqrt(gain / fan_in)
         self.params = {"W": W.astype(dtype), "b": np.zeros(out_channels, dtype)}
 
-    def grid(self, X: Array) -> kernels.Grid:
-        (top, bottom), (left, right) = self.padding
-        H, W = X.shape[2:]
-        HP, WP = top + H + bottom, left + W + right
-        return kernels.Grid(*self.kernel, *self.stride, top, left, HP, WP, H, W)
-
     # --- forward ------------------------------------------------------------
     def forward(self, X: Array) -> Array:
-        X = self.accept(X)
-        grid = self.grid(X)
+        return self.convolve(kernels.pad(self.accept(X), *self.padding))
+
+    def convolve(self, P: Array) -> Array:
+        """Y from the padded images, for as many rows of windows at a time as fit the cache."""
         W, b = self.params["W"], self.params["b"]
         Wb = np.column_stack([W.reshape(len(W), -1), b])  # (F, C*KH*KW + 1)
-        Y = np.empty((len(W), len(X), *grid.windows), X.dtype)
-        for n in kernels.blocks(X, grid):
-            columns = kernels.unfold(X[n], grid)  # (C*KH*KW + 1, n*windows)
-            np.matmul(Wb, columns, out=Y[:, n].reshape(len(W), -1))  # (E1)
-        return Y[:, :, : grid.OH, : grid.OW].transpose(1, 0, 2, 3)  # (N, F, OH, OW)
+        Y = kernels.empty_images(self.out_size(P), P.dtype)
+        for rows, seen in kernels.bands(P, self.kernel, self.stride):
+            columns = kernels.unfold(P[:, :, seen], self.kernel, self.stride)
+            np.matmul(Wb, columns, out=kernels.pixels(Y, rows))  # (E1)
+        return Y  # (N, F, OH, OW)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
-        """local: dY/dX is W (F, C, KH, KW), dY/dW is X (N, C, H, W).
+        """local: dY/dX is W (F, C, KH, KW), dY/dW is X, kept with its padding.
 
         The columns are not kept: they are KH*KW times as large as X, and copying them
         again inside the cache is quicker than fetching them back from memory.
         """
-        return self.forward(X), {"X": self.params["W"], "W": X}
+        P = kernels.pad(X, *self.padding)
+        return self.convolve(P), {"X": self.params["W"], "W": P}
 
     # --- backward -----------------------------------------------------------
     def gradients(self, dY: Array) -> None:
-        dY, X = self.upstream(dY), self.local["W"]
-        grid = self.grid(X)
-        dWb = np.zeros((dY.shape[1], self.params["W"][0].size + 1), X.dtype)
-        for n in kernels.blocks(X, grid):
-            columns = kernels.unfold(X[n], grid)  # its last row, of ones, yields db
-            dWb += kernels.spread(dY[n], grid) @ columns.T  # (E5, E6)
-        self.grads["W"] = dWb[:, :-1].reshape(self.params["W"].shape)
-        self.grads["b"] = dWb[:, -1].copy()
+        dY, P = self.upstream(dY), self.local["W"]
+        W = self.params["W"]
+        dWb = np.zeros((len(W), W[0].size + 1), P.dtype)
+        for rows, seen in kernels.bands(P, self.kernel, self.stride):
+            columns = kernels.unfold(P[:, :, seen], self.kernel, self.stride)
+            dWb += kernels.pixels(dY, rows) @ columns.T  # (E5)
+        self.grads["W"] = dWb[:, :-1].reshape(W.shape)
+        self.grads["b"] = dWb[:, -1].copy()  # (E6)  from the ones of the columns
 
     def backward(self, dY: Array) -> Array:
         self.gradients(dY)
-        W, X = self.local["X"], self.local["W"]
-        grid = self.grid(X)
-        dX = kernels.empty_images(X.shape, X.dtype)
-        for n in kernels.blocks(X, grid):
-            dcolumns = W.reshape(len(W), -1).T @ kernels.spread(dY[n], grid)  # (E7)
-            dX[n] = kernels.fold(dcolumns, len(dX[n]), grid)
-        return dX  # (N, C, H, W)
+        W, P = self.local["X"], self.local["W"]
+        dP = kernels.empty_images(P.shape, P.dtype)
+        dP[...] = 0
+        for rows, seen in kernels.bands(P, self.kernel, self.stride):
+            dcolumns = W.reshape(len(W), -1).T @ kernels.pixels(dY, rows)  # (E7)
+            kernels.fold(dcolumns, dP[:, :, seen], self.kernel, self.stride)
+        (top, bottom), (left, right) = self.padding
+        return dP[:, :, top : P.shape[2] - bottom, left : P.shape[3] - right]
+
+    def out_size(self, P: Array) -> tuple[int, int, int, int]:
+        OH, OW = (
+            (n - k) // s + 1 for n, k, s in zip(P.shape[2:], self.kernel, self.stride, strict=True)
+        )
+        return len(P), self.channels[1], OH, OW
 
     def check(self, X: Array) -> None:
         if X.ndim != 4 or X.shape[1] != self.channels[0]:
@@ -345,14 +349,14 @@ class BatchNorm2D(Layer):
         mean, var = self.state["running_mean"], self.state["running_var"]
         scale = self.params["gamma"] / np.sqrt(var + self.epsilon)
         shift = self.params["beta"] - mean * scale
-        Y = kernels.channels_first(X) * scale[:, None, None]
-        Y += shift[:, None, None]  # (E2)  (C, N, H*W)
+        Y = kernels.channels(X) * scale[:, None, None]
+        Y += shift[:, None, None]  # (E2)  (C, H, W*N)
         return kernels.images(Y, X.shape)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
-        """local: dY/dgamma is Xhat (C, N, H*W); dY/dX begins with gamma / std (C, 1, 1)."""
+        """local: dY/dgamma is Xhat (C, H, W*N); dY/dX begins with gamma / std (C, 1, 1)."""
         gamma, beta = (self.params[k][:, None, None] for k in ("gamma", "beta"))
-        A = kernels.channels_first(X)  # (C, N, H*W)
+        A = kernels.channels(X)  # (C, H, W*N)
         M = A[0].size
         mean = kernels.channel_sums(A) / M  # (C, 1, 1)
         Xhat = A - mean
@@ -361,7 +365,7 @@ class BatchNorm2D(Layer):
         std = np.sqrt(var + self.epsilon)
         Xhat /= std
         Y = Xhat * gamma
-        Y += beta  # (E2)  (C, N, H*W)
+        Y += beta  # (E2)  (C, H, W*N)
         local = {"X": gamma / std, "gamma": Xhat, "mean": mean, "var": var}
         return kernels.images(Y, X.shape), local
 
@@ -376,7 +380,7 @@ class BatchNorm2D(Layer):
 
     # --- backward -----------------------------------------------------------
     def gradients(self, dY: Array) -> None:
-        dA = kernels.channels_first(self.upstream(dY))  # (C, N, H*W)
+        dA = kernels.channels(self.upstream(dY))  # (C, H, W*N)
         dgamma = kernels.channel_dots(dA, self.local["gamma"])  # (E5)
         dbeta = kernels.channel_sums(dA)  # (E6)
         self.grads = {"gamma": dgamma.ravel(), "beta": dbeta.ravel()}  # (C,)
@@ -388,12 +392,12 @@ class BatchNorm2D(Layer):
         """
         self.gradients(dY)
         dgamma, dbeta = (self.grads[k][:, None, None] for k in ("gamma", "beta"))
-        dA = kernels.channels_first(np.asarray(dY))
+        dA = kernels.channels(np.asarray(dY))
         M = dA[0].size
         dX = self.local["gamma"] * (dgamma / -M)
         dX += dA
         dX -= dbeta / M
-        dX *= self.local["X"]  # (E8)  (C, N, H*W)
+        dX *= self.local["X"]  # (E8)  (C, H, W*N)
         return kernels.images(dX, dY.shape)
 
     def check(self, X: Array) -> None:
@@ -418,7 +422,8 @@ class Flatten(Layer):
 
     # --- backward -----------------------------------------------------------
     def backward(self, dY: Array) -> Array:
-        return self.upstream(dY).reshape(self.local["X"])  # (E8)  (N, C, H, W)
+        # The samples last in memory, as the layers below like it (see kernels).
+        return np.asfortranarray(self.upstream(dY)).reshape(self.local["X"])  # (E8)
 
     def check(self, X: Array) -> None:
         if X.ndim < 2:

@@ -4,76 +4,80 @@ import numpy as np
 import pytest
 
 from cnn import kernels
-from cnn.kernels import Grid
 
 
 def random_case(seed):
-    """A grid and the shape (N, C, H, W) of its images."""
+    """Images P (N, C, HP, WP), a kernel and a stride that fit them."""
     rng = np.random.default_rng(seed)
-    N, C, H, W, KH, KW, SH, SW = (int(n) for n in rng.integers(1, [4, 4, 6, 6, 4, 4, 4, 4]))
-    top, bottom, left, right = (int(n) for n in rng.integers(0, 3, 4))
-    if seed % 2:
-        SH = SW = 1
-    HP, WP = max(KH, top + H + bottom), max(KW, left + W + right)
-    return Grid(KH, KW, SH, SW, top, left, HP, WP, H, W), (N, C, H, W)
+    N, C, KH, KW, SH, SW = (int(n) for n in rng.integers(1, [4, 4, 4, 4, 4, 4]))
+    P = rng.standard_normal((N, C, KH + rng.integers(6), KW + rng.integers(6)))
+    return P, (KH, KW), (SH, SW)
 
 
-def real(columns, N, grid):
-    """Without the junk: (rows, N, OH, OW)."""
-    return columns.reshape(-1, N, *grid.windows)[:, :, : grid.OH, : grid.OW]
+def test_samples_last_is_a_view_where_it_can_be():
+    X = kernels.empty_images((3, 2, 4, 5), np.float32)
+    assert np.shares_memory(kernels.samples_last(X), X)
+    X = np.arange(24.0).reshape(2, 3, 2, 2)
+    last = kernels.samples_last(X)
+    assert last.shape == (3, 2, 2, 2) and last.flags.c_contiguous
+    assert all(last[c, h, w, n] == X[n, c, h, w] for n, c, h, w in np.ndindex(X.shape))
+
+
+@pytest.mark.parametrize("shape", [(5,), (3, 4), (2, 3, 4, 5)])
+def test_relu(shape):
+    X = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    np.testing.assert_array_equal(kernels.relu(X), np.where(X > 0, X, 0))
+    assert kernels.relu(X).dtype == np.float32
+
+
+def test_pad():
+    X = np.random.default_rng(0).standard_normal((2, 3, 4, 5))
+    P = kernels.pad(X, (1, 2), (0, 3))
+    np.testing.assert_array_equal(P, np.pad(X, ((0, 0), (0, 0), (1, 2), (0, 3))))
+
+
+@pytest.mark.parametrize("cache", [1, 3000, 2**40])
+@pytest.mark.parametrize("seed", range(20))
+def test_bands_cover_all_windows_once(seed, cache, monkeypatch):
+    monkeypatch.setattr(kernels, "CACHE", cache)
+    P, (KH, KW), (SH, SW) = random_case(seed)
+    y = 0
+    for rows, seen in kernels.bands(P, (KH, KW), (SH, SW)):
+        assert (rows.start, seen.start) == (y, y * SH)
+        assert seen.stop == (rows.stop - 1) * SH + KH
+        y = rows.stop
+    assert y == (P.shape[2] - KH) // SH + 1
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_unfold_copies_each_window_into_a_column(seed):
-    grid, (N, C, H, W) = random_case(seed)
-    X = np.random.default_rng(seed).standard_normal((N, C, H, W))
-    padded = np.zeros((N, C, grid.HP, grid.WP))
-    padded[:, :, grid.top : grid.top + H, grid.left : grid.left + W] = X
-    columns = real(kernels.unfold(X, grid), N, grid)
-    assert columns.shape == (C * grid.KH * grid.KW + 1, N, grid.OH, grid.OW)
-    for n, y, x in np.ndindex(columns.shape[1:]):
-        i, j = y * grid.SH, x * grid.SW
-        window = padded[n, :, i : i + grid.KH, j : j + grid.KW]
-        np.testing.assert_array_equal(columns[:, n, y, x], [*window.ravel(), 1])
+    P, (KH, KW), (SH, SW) = random_case(seed)
+    N, C, OH, OW = kernels.taps(P, (KH, KW), (SH, SW))[0].shape
+    columns = kernels.unfold(P, (KH, KW), (SH, SW)).reshape(-1, OH, OW, N)
+    assert len(columns) == C * KH * KW + 1
+    for y, x, n in np.ndindex(OH, OW, N):
+        window = P[n, :, y * SH : y * SH + KH, x * SW : x * SW + KW]
+        np.testing.assert_array_equal(columns[:, y, x, n], [*window.ravel(), 1])
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_fold_is_the_transpose_of_unfold(seed):
-    """<unfold(X), columns> = <X, fold(columns)> for all X and columns."""
-    grid, (N, C, H, W) = random_case(seed)
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((N, C, H, W))
-    unfolded = kernels.unfold(X, grid)[:-1]
-    columns = rng.standard_normal(unfolded.shape)
-    folded = kernels.fold(columns, N, grid)
-    assert folded.shape == X.shape
-    assert np.vdot(unfolded, columns) == pytest.approx(np.vdot(X, folded), rel=1e-10, abs=1e-10)
+    """<unfold(P), columns> = <P, fold(columns)> for all P and columns."""
+    P, kernel, stride = random_case(seed)
+    unfolded = kernels.unfold(P, kernel, stride)[:-1]
+    columns = np.random.default_rng(seed).standard_normal(unfolded.shape)
+    folded = np.zeros_like(P)
+    kernels.fold(columns, folded, kernel, stride)
+    assert np.vdot(unfolded, columns) == pytest.approx(np.vdot(P, folded), rel=1e-10, abs=1e-10)
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_spread_puts_zeros_at_the_junk_windows(seed):
-    grid, (N, C, _, _) = random_case(seed)
-    dY = np.random.default_rng(seed).standard_normal((N, C, grid.OH, grid.OW))
-    rows = kernels.spread(dY, grid)
-    np.testing.assert_array_equal(real(rows, N, grid).transpose(1, 0, 2, 3), dY)
-    assert np.count_nonzero(rows) == dY.size
-
-
-def test_flat_is_chosen_where_most_windows_are_real():
-    def grid(kernel, stride, size):
-        return Grid(kernel, kernel, stride, stride, 0, 0, size, size, size, size)
-
-    assert grid(3, 1, 28).flat
-    assert not grid(3, 2, 28).flat
-    assert not grid(7, 1, 8).flat  # 4 windows of 64 would be real
-
-
-@pytest.mark.parametrize("size", [1, 5000, 10**6])
-def test_blocks_cover_all_images_once(size):
-    X = np.zeros((7, size, 4, 4), np.float32)
-    blocks = list(kernels.blocks(X, Grid(3, 3, 1, 1, 1, 1, 6, 6, 4, 4)))
-    assert [n for block in blocks for n in range(7)[block]] == list(range(7))
-    assert len(blocks) == (1 if size == 1 else 7)
+def test_pixels_are_in_the_order_of_the_columns():
+    Y = kernels.empty_images((2, 3, 4, 5), np.float64)
+    Y[...] = np.arange(120).reshape(Y.shape)
+    rows = kernels.pixels(Y, slice(1, 3))
+    assert np.shares_memory(rows, Y)
+    wanted = [[Y[n, f, y, x] for y in (1, 2) for x in range(5) for n in (0, 1)] for f in range(3)]
+    np.testing.assert_array_equal(rows, wanted)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -86,17 +90,18 @@ def test_first_winners_is_argmax(seed):
 
 
 def test_taps_are_views():
-    X = np.arange(30.0).reshape(5, 6)
+    X = np.arange(30.0).reshape(1, 1, 5, 6)
     taps = kernels.taps(X, (2, 3), (2, 3))
     assert all(np.shares_memory(tap, X) for tap in taps)
-    np.testing.assert_array_equal(taps[0], [[0, 3], [12, 15]])
-    np.testing.assert_array_equal(taps[-1], [[8, 11], [20, 23]])
+    np.testing.assert_array_equal(taps[0][0, 0], [[0, 3], [12, 15]])
+    np.testing.assert_array_equal(taps[-1][0, 0], [[8, 11], [20, 23]])
 
 
-def test_channels_first_and_images_are_inverse_views():
-    X = np.arange(120.0).reshape(3, 2, 4, 5).transpose(1, 0, 2, 3)
-    A = kernels.channels_first(X)
-    assert np.shares_memory(A, X) and A.shape == (3, 2, 20)
+def test_channels_and_images_are_inverse_views():
+    X = kernels.empty_images((3, 2, 4, 5), np.float64)
+    X[...] = np.arange(120).reshape(X.shape)
+    A = kernels.channels(X)
+    assert np.shares_memory(A, X) and A.shape == (2, 4, 15)
     np.testing.assert_array_equal(kernels.images(A, X.shape), X)
 
 

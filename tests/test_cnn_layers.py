@@ -28,10 +28,10 @@ def close(got, wanted):
     np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-12)
 
 
-def random_images(rng, N, C, H, W, major="NC"):
-    """Images in one of the memory orders that layers hand each other."""
-    if major == "CN":
-        return rng.standard_normal((C, N, H, W)).transpose(1, 0, 2, 3)
+def random_images(rng, N, C, H, W, memory="NCHW"):
+    """Images in one of the memory orders that layers are handed."""
+    if memory == "CHWN":
+        return rng.standard_normal((C, H, W, N)).transpose(3, 0, 1, 2)
     return rng.standard_normal((N, C, H, W))
 
 
@@ -68,7 +68,7 @@ def test_conv(seed):
         SH = SW = 1
     layer = Conv2D(C, F, (KH, KW), (SH, SW), pads, rng, np.float64)
     layer.params["b"][...] = rng.standard_normal(F)
-    X = random_images(rng, N, C, H, W, "CN" if seed % 3 else "NC")
+    X = random_images(rng, N, C, H, W, "CHWN" if seed % 3 else "NCHW")
     twin = naive.conv2d(X, **layer.params, stride=(SH, SW), pads=[(p, p) for p in pads])
     agrees(layer, X, *twin, rng)
     close(layer.forward(X), twin[0])
@@ -86,7 +86,7 @@ def test_conv_same_padding_keeps_the_size(kernel):
 
 
 @pytest.mark.parametrize("cache", [1, 2000, 2**40])
-def test_conv_does_not_depend_on_the_cache_blocks(cache, monkeypatch):
+def test_conv_does_not_depend_on_the_cache(cache, monkeypatch):
     rng = np.random.default_rng(1)
     X, dY = rng.standard_normal((7, 2, 6, 5)), rng.standard_normal((7, 3, 6, 5))
     layer = Conv2D(2, 3, padding=1, rng=rng, dtype=np.float64)
@@ -103,7 +103,7 @@ def test_pooling(kind, seed):
     rng = np.random.default_rng(seed)
     N, C, KH, KW, SH, SW = rng.integers(1, [4, 4, 4, 4, 5, 5])
     H, W = KH + rng.integers(0, 7), KW + rng.integers(0, 7)
-    X = random_images(rng, N, C, H, W, "CN" if seed % 3 else "NC")
+    X = random_images(rng, N, C, H, W, "CHWN" if seed % 3 else "NCHW")
     if seed % 2:
         X = np.round(X)  # many ties
     stride = (SH, SW) if seed % 4 else (KH, KW)
@@ -130,7 +130,7 @@ def test_batchnorm(seed):
     layer = BatchNorm2D(C, dtype=np.float64)
     layer.params["gamma"][...] = rng.standard_normal(C)
     layer.params["beta"][...] = rng.standard_normal(C)
-    X = 3 + 2 * random_images(rng, N, C, H, W, "CN" if seed % 2 else "NC")
+    X = 3 + 2 * random_images(rng, N, C, H, W, "CHWN" if seed % 2 else "NCHW")
     agrees(layer, X, *naive.batchnorm(X, **layer.params, epsilon=1e-5), rng)
 
 
