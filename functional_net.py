@@ -22,6 +22,7 @@ from datasets import (
     at_epoch,
     check_loss,
     check_samples,
+    check_shape,
     console,
     load_data,
     load_mnist,
@@ -89,6 +90,7 @@ def zeros(params: Params) -> Params:
 
 def forward(params: Params, X: Array) -> tuple[Array, Array, Array]:
     """Pre-activation Z1 (N, H), activation A1 (N, H) and logits (N, K)."""
+    check_shape("forward expects X", X.shape, (*X.shape[:1], len(params.W1)))
     Z1 = X @ params.W1 + params.b1  # (E1)  (N, H)
     A1 = np.maximum(Z1, 0)  # (E2)  (N, H)
     logits = A1 @ params.W2 + params.b2  # (E1)  (N, K)
@@ -112,6 +114,7 @@ def softmax(logits: Array) -> Array:
 
 def cross_entropy(logits: Array, y: Array) -> tuple[float, Array]:
     """Mean over n of -log softmax(logits)[target], and its gradient (N, K)."""
+    check_shape("cross_entropy expects y", y.shape, logits.shape)
     shifted = logits - logits.max(axis=1, keepdims=True)  # (N, K)
     exp = np.exp(shifted)  # (N, K)
     total = exp.sum(axis=1, keepdims=True)  # (N, 1)
@@ -122,6 +125,7 @@ def cross_entropy(logits: Array, y: Array) -> tuple[float, Array]:
 
 def squared_error(logits: Array, y: Array) -> tuple[float, Array]:
     """Mean over n of |logits - y|^2 / 2, and its gradient (N, K): the alternative loss."""
+    check_shape("squared_error expects y", y.shape, logits.shape)
     error = logits - y  # (N, K)
     loss = np.vdot(error, error) / (2 * len(y))  # (E3)
     dlogits = error / len(y)  # (E4)  (N, K)
@@ -184,6 +188,7 @@ def train_epoch(
 
     Raises FloatingPointError when the loss is nan or inf; what was yielded before still stands.
     """
+    lr, momentum = float(lr), float(momentum)  # np.float64 would turn all that follows into float64
     for step, (X, y) in enumerate(batches, start=1):
         Z1, A1, logits = forward(params, X)
         value, dlogits = loss(logits, y)
@@ -206,13 +211,15 @@ def train(
 ) -> Params:
     """The weights after some epochs on X (N, D), y (N, K); a list of rates holds one per epoch."""
     check_samples(X, y, params.W1.shape[0], params.W2.shape[1])
+    X, y = X.astype(params.W1.dtype, copy=False), y.astype(params.W1.dtype, copy=False)
     rng = rng or np.random.default_rng(0)
     velocity = zeros(params)
     for epoch in range(epochs):
         batches = minibatches(X, y, batch_size, rng)
         rates = at_epoch(lr, epoch), at_epoch(momentum, epoch)
-        for params, velocity, _, _ in train_epoch(params, velocity, batches, *rates, loss):
-            pass
+        with np.errstate(over="ignore", invalid="ignore"):  # check_loss tells it better
+            for params, velocity, _, _ in train_epoch(params, velocity, batches, *rates, loss):
+                pass
     return params
 
 
@@ -221,7 +228,7 @@ def train(
 
 def hits(logits: Array, y: Array) -> int:
     """How many rows have their highest score at the target."""
-    return int((logits.argmax(axis=1) == y.argmax(axis=1)).sum())
+    return int(np.count_nonzero(logits.argmax(axis=1) == y.argmax(axis=1)))
 
 
 def accuracy(params: Params, X: Array, y: Array) -> float:

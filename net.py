@@ -9,6 +9,7 @@ functional_net.py beside it: the same mathematics, in the same order, as pure fu
 #     E5 dW = dY X'       E6 db = sum over n of dY       E7 dX = W' dY   E8 dX = dY * f'(X)
 #     E9 V <- momentum V - lr dW,  W <- W + V
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from datasets import (
     at_epoch,
     check_loss,
     check_samples,
+    check_shape,
     console,
     load_data,
     load_mnist,
@@ -55,6 +57,7 @@ class Layer:
     """A step of the network: forward remembers what backward needs."""
 
     size: int  # outputs, known once the layer is added to a network
+    params: tuple[str, ...] = ()  # the names of its weights
 
     def build(self, size: int, rng: np.random.Generator, dtype: npt.DTypeLike) -> None:
         """Take the size of the layer below; layers with weights draw them here."""
@@ -70,17 +73,6 @@ class Layer:
 
     def gradients(self, dY: Array) -> None:
         """What backward sets, without dX: all that the first layer has to do."""
-
-    def update(self, lr: float, momentum: float) -> None:
-        """One step of the weights, if there are any."""
-
-    def weights(self) -> list[Array]:
-        """The arrays that training changes: [W, b], or none."""
-        return []
-
-    def velocity(self) -> list[Array]:
-        """What each of the weights moved by in the last step: [VW, Vb], or none."""
-        return []
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -109,6 +101,8 @@ class InputLayer(Layer):
 class FullyConnectedLayer(Layer):
     """Y = W X + b, with weights W (H, D) and bias b (H, 1)."""
 
+    params = ("W", "b")
+
     def __init__(self, size: int):
         if size < 1:
             raise ValueError(f"FullyConnectedLayer expects a size of 1 or more, got {size}")
@@ -119,15 +113,7 @@ class FullyConnectedLayer(Layer):
         H, D = self.size, size
         self.W = (rng.standard_normal((H, D)) * np.sqrt(1 / D)).astype(dtype)
         self.b = np.zeros((H, 1), dtype)
-        self.VW, self.Vb = np.zeros_like(self.W), np.zeros_like(self.b)
-
-    def weights(self) -> list[Array]:
-        """[W, b]."""
-        return [self.W, self.b]
-
-    def velocity(self) -> list[Array]:
-        """[VW, Vb]."""
-        return [self.VW, self.Vb]
+        self.dW, self.db = np.zeros_like(self.W), np.zeros_like(self.b)
 
     def __repr__(self) -> str:
         return f"FullyConnectedLayer({self.size})"
@@ -138,21 +124,14 @@ class FullyConnectedLayer(Layer):
         return self.W @ X + self.b  # (E1)  (H, N)
 
     def gradients(self, dY: Array) -> None:
-        """Set dW and db."""
-        self.dW = dY @ self.X.T  # (E5)  (H, D)
-        self.db = dY.sum(axis=1, keepdims=True)  # (E6)  (H, 1)
+        """Set dW and db, in the places that the network gave them."""
+        np.matmul(dY, self.X.T, out=self.dW)  # (E5)  (H, D)
+        np.sum(dY, axis=1, keepdims=True, out=self.db)  # (E6)
 
     def backward(self, dY: Array) -> Array:
         """Set dW and db; dX."""
         self.gradients(dY)
         return self.W.T @ dY  # (E7)  (D, N)
-
-    def update(self, lr: float, momentum: float) -> None:
-        """One step of SGD with momentum (Polyak, 1964), in place."""
-        for W, V, dW in ((self.W, self.VW, self.dW), (self.b, self.Vb, self.db)):
-            V *= momentum
-            V -= lr * dW  # (E9)
-            W += V
 
 
 class ReLuLayer(Layer):
@@ -312,6 +291,7 @@ class FeedForwardNet:
             if isinstance(layer, ReLuLayer | LeakyReLuLayer):
                 self._widen(below)
         self.layers.append(layer)
+        self._pack()
 
     def _widen(self, below: Layer) -> None:
         # A ReLU lets half of the variance through, so the weights below start with twice
@@ -319,31 +299,49 @@ class FeedForwardNet:
         if isinstance(below, FullyConnectedLayer):
             below.W *= below.W.dtype.type(np.sqrt(2))
 
-    def summary(self) -> None:
-        """Print the layers, the shapes of their outputs and how many parameters they have."""
-        rows = [("layer", "output", "parameters")]
-        for i, layer in enumerate(self.layers):
-            count = sum(array.size for array in layer.weights())
-            rows.append((f"{i}  {layer}", f"({layer.size}, N)", f"{count:,}"))
-        total = sum(array.size for array in self.get_weights())
-        for name, output, count in [*rows, ("total", "", f"{total:,}")]:
-            print(f"{name:32}{output:>12}{count:>14}")
+    def _pack(self) -> None:
+        # One vector holds the weights of all layers, a second their gradients, a third their
+        # velocities, and layer.W, layer.dW, ... are views: so the update of the whole network
+        # is three operations, not three for each W and b.
+        arrays = [getattr(layer, name) for layer in self.layers for name in layer.params]
+        self.W = np.concatenate([np.empty(0, self.dtype), *map(np.ravel, arrays)])
+        self.dW, self.V = np.zeros_like(self.W), np.zeros_like(self.W)
+        weights, grads = iter(self._split(self.W)), iter(self._split(self.dW))
+        for layer in self.layers:
+            for name in layer.params:
+                setattr(layer, name, next(weights))
+                setattr(layer, f"d{name}", next(grads))
+
+    def _split(self, vector: Array) -> list[Array]:
+        """Views of W (H, D), b (H, 1), ... of every layer in one flat vector."""
+        shapes = [getattr(layer, name).shape for layer in self.layers for name in layer.params]
+        ends = np.cumsum([math.prod(shape) for shape in shapes])
+        parts = np.split(vector, ends[:-1]) if shapes else []
+        return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def get_weights(self) -> list[Array]:
-        """Copies of all weights, layer by layer: W (H, D), b (H, 1), ..."""
-        return [array.copy() for layer in self.layers for array in layer.weights()]
+        """Copies of W (H, D), b (H, 1), ... of every layer."""
+        return self._split(self.W.copy())
 
     def get_velocity(self) -> list[Array]:
-        """Copies of all velocities, in the order of get_weights."""
-        return [array.copy() for layer in self.layers for array in layer.velocity()]
+        """Copies of their velocities, in the same order."""
+        return self._split(self.V.copy())
 
     def set_weights(self, weights: list[Array]) -> None:
         """Take over what get_weights gave. Raises ValueError for other shapes."""
-        _overwrite([array for layer in self.layers for array in layer.weights()], weights)
+        _overwrite(self._split(self.W), weights)
 
     def set_velocity(self, velocity: list[Array]) -> None:
         """Take over what get_velocity gave. Raises ValueError for other shapes."""
-        _overwrite([array for layer in self.layers for array in layer.velocity()], velocity)
+        _overwrite(self._split(self.V), velocity)
+
+    def summary(self) -> None:
+        """Print the layers, the shapes of their outputs and how many parameters they have."""
+        print(f"{'layer':32}{'output':>12}{'parameters':>14}")
+        for i, layer in enumerate(self.layers):
+            count = sum(getattr(layer, name).size for name in layer.params)
+            print(f"{i}  {layer!s:29}{f'({layer.size}, N)':>12}{count:>14,}")
+        print(f"{'total':44}{self.W.size:>14,}")
 
     # --- forward --------------------------------------------------------------
 
@@ -379,8 +377,7 @@ class FeedForwardNet:
 
     def loss(self, Y: Array, y: Array) -> float:
         """The cost of scores Y (K, N) against targets y (K, N)."""
-        if Y.shape != np.shape(y):
-            raise ValueError(f"the loss expects y of shape {Y.shape}, got {np.shape(y)}")
+        check_shape("the loss expects y", np.shape(y), Y.shape)
         return self.cost.forward(Y, y)
 
     # --- backward -------------------------------------------------------------
@@ -402,9 +399,10 @@ class FeedForwardNet:
     # --- update ---------------------------------------------------------------
 
     def update(self, lr: float, momentum: float) -> None:
-        """One momentum step of every layer."""
-        for layer in self.layers:
-            layer.update(lr, momentum)
+        """One step of SGD with momentum (Polyak, 1964) for all weights of all layers, in place."""
+        self.V *= momentum
+        self.V -= lr * self.dW  # (E9)
+        self.W += self.V
 
     # --- train ----------------------------------------------------------------
 
@@ -420,7 +418,7 @@ class FeedForwardNet:
         for step, (X, y) in enumerate(batches, start=1):
             Y = self.forward(X.T)  # (K, N)
             loss = self.loss(Y, y.T)
-            if not np.isfinite(loss):
+            if not math.isfinite(loss):
                 self.set_weights(start)
             check_loss(loss, step, lr)
             self.gradients()
@@ -443,7 +441,7 @@ class FeedForwardNet:
         for epoch in range(epochs):
             batches = minibatches(X, y, batch_size, self.rng)
             rates = at_epoch(learning_rate, epoch), at_epoch(momentum, epoch)
-            with np.errstate(over="ignore", invalid="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):  # check_loss tells it better
                 losses, right = np.array(list(self.train_epoch(batches, *rates))).T
             sizes = np.diff([*range(0, len(X), batch_size), len(X)])  # the last may be smaller
             history.add(loss=np.average(losses, weights=sizes), accuracy=right.sum() / len(X))
@@ -466,7 +464,7 @@ class FeedForwardNet:
     @staticmethod
     def hits(Y: Array, y: Array) -> int:
         """How many columns have their highest score at the target."""
-        return int((Y.argmax(axis=0) == y.argmax(axis=0)).sum())
+        return int(np.count_nonzero(Y.argmax(axis=0) == y.argmax(axis=0)))
 
     def test(self, X: Array, y: Array) -> float:
         """The share of rows that are classified right."""
@@ -504,8 +502,8 @@ def build(sizes: list[int], seed: int = 0) -> FeedForwardNet:
 def to_weights(arrays: list[Array]) -> Weights:
     """W (H, D), b (H, 1), ... as a weight file has them, W (in, out) and b (out,)."""
     return {
-        f"layer_{i // 2 + 1}/{'Wb'[i % 2]}": array.T if i % 2 == 0 else array[:, 0]
-        for i, array in enumerate(arrays)
+        f"layer_{i // 2 + 1}/{name}": array.T if name == "W" else array[:, 0]
+        for i, (array, name) in enumerate(zip(arrays, "Wb" * len(arrays), strict=False))
     }
 
 
@@ -523,7 +521,7 @@ def main(
     lr: Annotated[
         console.Rates,
         typer.Option("--lr", parser=console.learning_rate, help=console.LR_HELP, metavar="RATE"),
-    ] = "0.1",  # type: ignore[assignment]
+    ] = "0.1,0.05",  # type: ignore[assignment]  # a constant 0.1 is rough at batches of 10
     momentum: Annotated[
         console.Rates,
         typer.Option(

@@ -4,7 +4,7 @@ Everything the three networks share that is not mathematics: MNIST and other
 image sets, one-hot targets, minibatches, toy sets, weight files.
 """
 
-from datasets.batches import at_epoch, check_loss, check_samples, minibatches, one_hot
+from datasets.batches import at_epoch, check_loss, check_samples, check_shape, minibatches, one_hot
 from datasets.mnist import MNIST, load_data, load_images, load_mnist
 from datasets.toys import blobs, spirals, xor
 from datasets.weights import load_weights, save_weights
@@ -17,6 +17,7 @@ __all__ = [
     "one_hot",
     "minibatches",
     "at_epoch",
+    "check_shape",
     "check_samples",
     "check_loss",
     "xor",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["one_hot", "minibatches", "at_epoch", "check_samples", "check_loss"]
+__all__ = ["one_hot", "minibatches", "at_epoch", "check_shape", "check_samples", "check_loss"]
 
 Array = npt.NDArray[np.floating]
 Schedule = float | Sequence[float]
@@ -69,6 +69,12 @@ def at_epoch(value: Schedule, epoch: int) -> float:
             raise ValueError("a schedule is expected to hold at least one value, got none")
         return float(value[min(epoch, len(value) - 1)])
     return float(value)
+
+
+def check_shape(what: str, got: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    """Raise ValueError, "{what} of shape {expected}, got {got}", when they differ."""
+    if got != expected:
+        raise ValueError(f"{what} of shape {expected}, got {got}")
 
 
 def check_samples(X: Array, y: Array, D: int, K: int) -> None:

@@ -40,7 +40,7 @@ def load_images(
     """X_train (N, C, H, W), y_train (N, K) one-hot, X_test, y_test; pixels in [0, 1].
 
     The file holds grey pictures (N, H, W), RGB (N, H, W, 3) or (N, 3, H, W), or rows
-    (N, D), as integers from 0 to 255 (or 65535) or as floats in [0, 1], and integer
+    (N, D), as integers from 0 to 255 (uint16: 65535) or as floats in [0, 1], and integer
     labels from 0. train_size takes that many training pictures, evenly spaced.
     Raises FileNotFoundError, or ValueError that names file, key, expected and got.
     """
@@ -96,7 +96,7 @@ class _Half:
         """(N, C, H, W) in [0, 1], read in blocks: the integers never stand in memory as a whole."""
         X = np.empty((len(self.rows), *self.images.shape[1:]), dtype)
         stored = self.images.dtype
-        scale = np.iinfo(stored).max if stored.kind in "iu" else 1
+        scale = 1 if stored.kind == "f" else 65535 if stored == np.uint16 else 255
         for start in range(0, self.images.shape[0], 1000):
             first, last = np.searchsorted(self.rows, (start, start + 1000))
             if first < last:
@@ -104,8 +104,8 @@ class _Half:
                 np.divide(block[self.rows[first:last] - start], scale, X[first:last], dtype=X.dtype)
         if not (X.min() >= 0 and X.max() <= 1):
             raise ValueError(
-                f"{self.where}_data is expected to hold unsigned integers or floats in [0, 1], "
-                f"got {stored} that scale to {X.min():g} to {X.max():g}"
+                f"{self.where}_data is expected to hold integers from 0 to {scale} "
+                f"or floats in [0, 1], got {stored} that scale to {X.min():g} to {X.max():g}"
             )
         return self._channels_first(X)
 

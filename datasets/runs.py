@@ -68,7 +68,7 @@ class Run:
 
     def _rescue(self) -> str:
         path = self.options["save"]
-        if not path or self.kept is None:
+        if not path or self.kept is None or not self.epoch:
             return ""
         save_weights(path, self.kept[0])
         return f"; the weights after epoch {self.epoch} are in {path}"
@@ -85,6 +85,7 @@ class Run:
         elif self.options["load"]:
             weights = match_weights(load_weights(self.path or ""), weights, self.path or "")
         self.kept = _copy(weights), _copy(velocity)
+        say(f"{sum(array.size for array in velocity.values()):,} parameters")
         return weights, velocity
 
     def _go_on(self, state: dict[str, Any]) -> None:

@@ -1,0 +1,68 @@
+"""python -m datasets: image sets from the field's formats into ours, and into folders to look at."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from datasets import console
+from datasets.console import say
+from datasets.mnist import MNIST, load_images
+
+app = typer.Typer(**console.SETTINGS, help=__doc__)
+
+To = Annotated[Path, typer.Option("--to", metavar="DIR", help="A new or empty folder.")]
+
+
+@app.command()
+def import_idx(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Holds the four IDX files, plain or .gz.")
+    ],
+    to: Annotated[Path, typer.Option("--to", metavar="FILE.h5", help="The HDF5 file to write.")],
+) -> None:
+    """Write MNIST, or a set of the same form (Fashion-MNIST, KMNIST), as one HDF5 file."""
+    from datasets.idx import import_idx
+
+    for key, shape in import_idx(folder, to).items():
+        say(f"{key:13}{shape}")
+    say(f"written to {to}")
+
+
+@app.command()
+def export_images(
+    to: To,
+    per_class: Annotated[
+        int, typer.Option("--per_class", min=1, help="Pictures in each class folder.")
+    ] = 50,
+    data: console.Data = None,
+) -> None:
+    """Write training images as a folder of class folders, to try python -m cnn --dataset DIR."""
+    from datasets.folders import export_images
+
+    X, y, _, _ = load_images(data or MNIST)
+    pixels = np.rint(X * 255).astype(np.uint8)  # (N, C, H, W)
+    count = export_images(pixels, y.argmax(axis=1), to, per_class)
+    say(f"{count} pictures written to {to}")
+
+
+@app.command()
+def export_shapes(
+    to: To,
+    per_class: Annotated[
+        int, typer.Option("--per_class", min=1, help="Pictures in each class folder.")
+    ] = 100,
+    size: Annotated[int, typer.Option("--size", min=12, help="Height and width, in pixels.")] = 52,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same pictures.")] = 0,
+) -> None:
+    """Write a toy set in colour: drawn shapes, a class folder for each."""
+    from datasets.folders import draw_shapes, export_images
+
+    images, labels, names = draw_shapes(per_class, size, np.random.default_rng(seed))
+    count = export_images(images, labels, to, per_class, names)
+    say(f"{count} pictures written to {to}")
+
+
+if __name__ == "__main__":
+    console.run(app)
