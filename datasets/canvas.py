@@ -134,6 +134,6 @@ def save(sheet: "Image.Image", path: str | Path) -> None:
     """Write a PNG, whole or not at all; folders are made. Raises OSError with the path and why."""
     try:
         with atomic(path) as name:
-            sheet.save(name, "PNG", optimize=True)
+            sheet.save(name, "PNG")
     except OSError as error:
         raise type(error)(f"{path}: cannot be written ({error.strerror or error})") from None

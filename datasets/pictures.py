@@ -36,7 +36,7 @@ Array = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]
 
 WIDTH = 1000  # pixels, about: a sheet fits a page and a browser
-SHOWN = 400  # neurons or filters on a sheet
+SHOWN, TILES, CHANNELS, AREA = 400, 1000, 32, 4_000_000  # at most on a sheet; AREA is in weights
 WORST, TILE = 50, 104  # mistakes on a sheet, and pixels a side of each: 28 x 28 fits 3 times
 
 
@@ -66,12 +66,20 @@ def _signed_sheet(groups: Array, title: str, one: str, path: str | Path) -> None
         raise ValueError(f"{title}: expected finite numbers, got nan or inf")
     N, C = groups.shape[:2]
     scale = float(np.quantile(np.abs(groups), 0.995)) or 1.0
-    pieces = [_group(group / scale) for group in groups[:SHOWN]]
-    shown = f"the first {SHOWN} of {N} {one}s" if N > SHOWN else f"{N} {one}{'s' * (N > 1)}"
-    inputs = {1: "", 3: ", each for red, green and blue"}.get(C, f", each for {C} input channels")
-    sheet, draw = _headed(pieces, f"{title}: {shown}{inputs}", one)
+    c, area = min(C, CHANNELS), groups[0, :CHANNELS].size
+    n = max(1, min(N, SHOWN, TILES // c, AREA // area))
+    pieces = [_group(group / scale) for group in groups[:n, :c]]
+    title = f"{title}: {_some(n, N, one)}"
+    if C > 1:
+        colours = "red, green and blue" if C == 3 else _some(c, C, "input channel")
+        title += f", each for {colours}"
+    sheet, draw = _headed(pieces, title, one)
     _legend(sheet, draw, 16, 56, scale)
     save(sheet, path)
+
+
+def _some(n: int, N: int, one: str) -> str:
+    return f"the first {n} of {N} {one}s" if n < N else f"{N} {one}{'s' * (N > 1)}"
 
 
 def _group(tiles: Array) -> "Image.Image":

@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
 def problem(folder: Path) -> str:
     """The one complaint about a folder, which skip_bad silences, and which it reports the same."""
     with pytest.raises(
-        ValueError, match="1 files or folders cannot be used, 3 pictures can"
+        ValueError, match=r"1 files or folders cannot be used, 3 pictures can"
     ) as told:
         read_folder(folder)
     summary, line = str(told.value).split("\n")
@@ -349,7 +349,7 @@ def test_names_cannot_break_a_line_or_drive_the_terminal(folder):
         "\u540d \u524d.png",
     ):
         (folder / "a" / name).write_bytes(b"?")
-    with pytest.raises(ValueError, match="4 files or folders") as told:
+    with pytest.raises(ValueError, match=r"4 files or folders") as told:
         read_folder(folder)
     lines = str(told.value).split("\n")
     assert len(lines) == 5 and all(line.isprintable() for line in lines)
@@ -361,7 +361,7 @@ def test_a_long_list_is_cut(folder):
     for i in range(33):
         (folder / "a" / f"bad_{i:02}.png").write_text("x")
     with pytest.raises(
-        ValueError, match="33 files or folders cannot be used, 3 pictures can"
+        ValueError, match=r"33 files or folders cannot be used, 3 pictures can"
     ) as told:
         read_folder(folder)
     lines = str(told.value).split("\n")
@@ -380,29 +380,29 @@ def test_a_class_that_is_skipped_whole_is_no_class(folder):
 
 
 def test_no_such_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere: no such folder"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere: no such folder"):
         read_folder(tmp_path / "nowhere")
 
 
 def test_a_file_is_no_folder(folder):
-    with pytest.raises(ValueError, match="expected a folder of class folders, this is a file"):
+    with pytest.raises(ValueError, match=r"expected a folder of class folders, this is a file"):
         read_folder(folder / "a" / "1.png")
 
 
 def test_an_empty_folder(tmp_path):
-    with pytest.raises(ValueError, match="expected a folder for each class.*found none$"):
+    with pytest.raises(ValueError, match=r"expected a folder for each class.*found none$"):
         read_folder(tmp_path)
 
 
 def test_pictures_without_class_folders(folder):
-    with pytest.raises(ValueError, match="expected a folder for each class.*but 2 pictures$"):
+    with pytest.raises(ValueError, match=r"expected a folder for each class.*but 2 pictures$"):
         read_folder(folder / "a")
 
 
 def test_one_class_only(folder):
     (folder / "b" / "1.png").unlink()
     (folder / "b").rmdir()
-    with pytest.raises(ValueError, match="expected at least 2 classes, found only a$"):
+    with pytest.raises(ValueError, match=r"expected at least 2 classes, found only a$"):
         read_folder(folder)
 
 
@@ -410,13 +410,13 @@ def test_nothing_left_after_skipping(folder):
     for name in ("a/1.png", "a/2.png"):
         (folder / name).write_text("x")
     with pytest.raises(
-        ValueError, match="at least 2 classes, found only b; left out: .*1.png: not a"
+        ValueError, match=r"at least 2 classes, found only b; left out: .*1.png: not a"
     ):
         read_folder(folder, skip_bad=True)
     (folder / "b" / "1.png").write_text("x")
-    with pytest.raises(ValueError, match="at least 2 classes, found no picture; left out"):
+    with pytest.raises(ValueError, match=r"at least 2 classes, found no picture; left out"):
         read_folder(folder, skip_bad=True)
-    with pytest.raises(ValueError, match="3 files or folders cannot be used, 0 pictures can"):
+    with pytest.raises(ValueError, match=r"3 files or folders cannot be used, 0 pictures can"):
         read_folder(folder)
 
 
@@ -430,13 +430,15 @@ def test_mixed_sizes_name_the_first_two_that_differ(folder):
 
 def test_more_than_memory_should_hold(folder, monkeypatch):
     monkeypatch.setattr(datasets.folders, "TOTAL_MAX", 35)
-    with pytest.raises(ValueError, match="3 pictures of 1 x 4 x 3 need 36 bytes, more than the 35"):
+    with pytest.raises(
+        ValueError, match=r"3 pictures of 1 x 4 x 3 need 36 bytes, more than the 35"
+    ):
         read_folder(folder)
 
 
 @pytest.mark.parametrize("image_size", [(0, 3), (3,), (2.5, 3), (-1, -1)])
 def test_a_bad_image_size(folder, image_size):
-    with pytest.raises(ValueError, match="image_size is expected to be .H, W., each 1 or more"):
+    with pytest.raises(ValueError, match=r"image_size is expected to be .H, W., each 1 or more"):
         read_folder(folder, image_size)
 
 
@@ -510,16 +512,16 @@ def test_split_is_seeded_and_shuffled():
 
 @pytest.mark.parametrize("part", [0, 1, -0.1, 1.5, float("nan"), float("inf")])
 def test_split_outside_0_to_1(part):
-    with pytest.raises(ValueError, match="val_split is expected to be above 0 and below 1, got"):
+    with pytest.raises(ValueError, match=r"val_split is expected to be above 0 and below 1, got"):
         split(np.array([0, 0, 1]), part, np.random.default_rng(0))
 
 
 def test_split_of_what_cannot_be_split():
-    with pytest.raises(ValueError, match="a class with 2 pictures or more, got 3 with fewer"):
+    with pytest.raises(ValueError, match=r"a class with 2 pictures or more, got 3 with fewer"):
         split(np.arange(3), 0.5, np.random.default_rng(0))
     with pytest.raises(ValueError, match=r"integer labels \(N,\), got float64 \(3,\)"):
         split(np.zeros(3), 0.5, np.random.default_rng(0))
-    with pytest.raises(ValueError, match="a class with 2 pictures or more, got 0 with fewer"):
+    with pytest.raises(ValueError, match=r"a class with 2 pictures or more, got 0 with fewer"):
         split(np.zeros(0, int), 0.5, np.random.default_rng(0))
 
 
@@ -549,9 +551,9 @@ def test_export_refuses(tmp_path):
     images, labels = np.zeros((2, 3, 3), np.uint8), np.array([0, 1])
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "precious").touch()
-    with pytest.raises(FileExistsError, match="full: expected a new or an empty folder"):
+    with pytest.raises(FileExistsError, match=r"full: expected a new or an empty folder"):
         export_images(images, labels, tmp_path / "full", 1)
-    with pytest.raises(FileExistsError, match="precious: expected a new or an empty folder"):
+    with pytest.raises(FileExistsError, match=r"precious: expected a new or an empty folder"):
         export_images(images, labels, tmp_path / "full" / "precious", 1)
     with pytest.raises(ValueError, match=r"expects uint8 images .*, got float32 \(2, 3, 3\)"):
         export_images(images.astype(np.float32), labels, tmp_path / "new", 1)
@@ -559,10 +561,10 @@ def test_export_refuses(tmp_path):
         export_images(np.zeros((2, 2, 3, 3), np.uint8), labels, tmp_path / "new", 1)
     with pytest.raises(ValueError, match=r"expects 2 labels from 0, got int64 \(2,\)"):
         export_images(images, labels - 1, tmp_path / "new", 1)
-    with pytest.raises(ValueError, match="per_class is expected to be 1 or more, got 0"):
+    with pytest.raises(ValueError, match=r"per_class is expected to be 1 or more, got 0"):
         export_images(images, labels, tmp_path / "new", 0)
     for names in (["one"], ["../up", "b"], ["", "b"]):
-        with pytest.raises(ValueError, match="expects 2 plain names, got"):
+        with pytest.raises(ValueError, match=r"expects 2 plain names, got"):
             export_images(images, labels, tmp_path / "new", 1, names)
     assert sorted(os.listdir(tmp_path)) == ["full"]
 
@@ -588,7 +590,7 @@ def test_shapes_survive_the_way_through_a_folder(tmp_path):
 
 
 def test_shapes_refuse():
-    with pytest.raises(ValueError, match="n_per_class is expected to be 1 or more, got 0"):
+    with pytest.raises(ValueError, match=r"n_per_class is expected to be 1 or more, got 0"):
         draw_shapes(0, 16, np.random.default_rng(0))
-    with pytest.raises(ValueError, match="size is expected to be from 8 to 512 pixels, got 4"):
+    with pytest.raises(ValueError, match=r"size is expected to be from 8 to 512 pixels, got 4"):
         draw_shapes(1, 4, np.random.default_rng(0))
