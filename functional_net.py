@@ -29,6 +29,7 @@ from datasets import (
     minibatches,
 )
 from datasets.batches import Schedule
+from datasets.report import report
 from datasets.runs import Run
 from datasets.weights import Weights
 
@@ -292,8 +293,8 @@ def main(
     rng = np.random.default_rng(seed)
     X_train, y_train, X_test, y_test = load_mnist(data or MNIST, train_size=train_size)
     with Run(ctx, rng) as run:
-        (H,) = run.hidden_sizes([hidden_neurons])
-        params = init(X_train.shape[1], H, y_train.shape[1], rng)
+        hidden = run.hidden_sizes([hidden_neurons])
+        params = init(X_train.shape[1], hidden[0], y_train.shape[1], rng)
         weights, velocity = run.start(to_weights(params), to_weights(zeros(params)))
         params, moving = from_weights(weights), from_weights(velocity)
         for _ in run.epochs():
@@ -301,7 +302,7 @@ def main(
             for params, moving, _, _ in run.watch(steps):
                 pass
             run.end_epoch(to_weights(params), to_weights(moving), accuracy(params, X_test, y_test))
-        run.report(lambda X: softmax(predict(params, X)), X_test, y_test, to_weights(params))
+        report(run, lambda X: softmax(predict(params, X)), X_test, y_test, to_weights(params))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from datasets import (
     minibatches,
 )
 from datasets.batches import Schedule
+from datasets.report import report
 from datasets.runs import Run
 from datasets.weights import Weights
 
@@ -382,19 +383,19 @@ class FeedForwardNet:
 
     # --- backward -------------------------------------------------------------
 
-    def backward(self) -> Array:
-        """dX (D, N) of the last loss; sets dW and db of every layer on the way."""
-        dY = self.cost.backward()
-        for layer in reversed(self.layers):
-            dY = layer.backward(dY)
-        return dY
-
-    def gradients(self) -> None:
-        """backward, but for dX: nobody trains the pixels, and dX costs as much as dW."""
+    def backward(self) -> None:
+        """Set dW and db of every layer, from the last loss; nobody trains the pixels, so no dX."""
         dY = self.cost.backward()
         for layer in self.layers[:1:-1]:
             dY = layer.backward(dY)
         self.layers[1].gradients(dY)
+
+    def input_gradient(self) -> Array:
+        """backward, and on to dX (D, N), which costs as much again as the first layer's dW."""
+        dY = self.cost.backward()
+        for layer in reversed(self.layers):
+            dY = layer.backward(dY)
+        return dY
 
     # --- update ---------------------------------------------------------------
 
@@ -421,7 +422,7 @@ class FeedForwardNet:
             if not math.isfinite(loss):
                 self.set_weights(start)
             check_loss(loss, step, lr)
-            self.gradients()
+            self.backward()
             self.update(lr, momentum)
             yield loss, self.hits(Y, y.T)
 
@@ -561,7 +562,7 @@ def main(
                 pass
             weights, velocity = to_weights(model.get_weights()), to_weights(model.get_velocity())
             run.end_epoch(weights, velocity, model.test(X_test, y_test))
-        run.report(model.probabilities, X_test, y_test, weights)
+        report(run, model.probabilities, X_test, y_test, weights)
 
 
 if __name__ == "__main__":

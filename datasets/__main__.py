@@ -1,4 +1,4 @@
-"""python -m datasets: image sets from the field's formats into ours, and into folders to look at."""
+"""Image sets from the formats of the field into HDF5, and into folders of pictures."""
 
 from pathlib import Path
 from typing import Annotated

@@ -133,6 +133,12 @@ HistoryFile = Annotated[
 ]
 
 
+def program() -> str:
+    """The command as it was called: functional_net.py, or cnn for python -m cnn."""
+    path = Path(sys.argv[0])
+    return path.parent.name if path.stem == "__main__" else path.name
+
+
 def say(line: str = "") -> None:
     """Print, whatever the terminal's encoding: what it cannot show appears as an escape."""
     encoding = sys.stdout.encoding or "ascii"
@@ -160,7 +166,7 @@ class one_line_errors:
 
     def _tell(self, message: str, code: int) -> None:
         encoding = sys.stderr.encoding or "ascii"
-        text = f"{Path(sys.argv[0]).name}: {message}"
+        text = f"{program()}: {message}"
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
         raise SystemExit(code) from None
 

@@ -7,7 +7,7 @@ import csv
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 import typer
 
 from datasets.batches import at_epoch, minibatches
-from datasets.console import say
+from datasets.console import program, say
 from datasets.files import atomic
 from datasets.weights import Weights, load_checkpoint, load_weights, match_weights, save_weights
 
@@ -37,7 +37,6 @@ class Run:
     def __init__(self, ctx: typer.Context, rng: np.random.Generator):
         self.options, self.rng = dict(ctx.params), rng
         self.own_pictures = _own_pictures(ctx)
-        self.name = Path(sys.argv[0]).stem if ctx.info_name is None else Path(ctx.info_name).stem
         self.path: Path | None = self.options["resume"] or self.options["load"]
         self.n_epochs = 0 if self._only_load(ctx) else self.options["epochs"]
         self.epoch, self.step = 0, 0  # whole epochs, and steps of the next one, that are done
@@ -185,29 +184,10 @@ class Run:
             self._leave(weights, velocity)
 
     def _leave(self, weights: Weights, velocity: Weights) -> None:
-        path = self.options["checkpoint"] or Path(f"{self.name}_stopped.h5")
+        path = self.options["checkpoint"] or Path(f"{Path(program()).stem}_stopped.h5")
         self._checkpoint(path, weights, velocity)
         say(f"stopped in epoch {self.epoch + 1} after step {self.step}; go on with --resume {path}")
         raise SystemExit(130)
-
-    # --- the closing report -----------------------------------------------------
-
-    def report(
-        self, probabilities: Callable[[Array], Array], X: Array, y: Array, weights: Weights
-    ) -> None:
-        """Test accuracy, one example, and what --save, --predict and --pictures ask for."""
-        P = np.concatenate([probabilities(X[i : i + 1000]) for i in range(0, len(X), 1000)])
-        truth, guess = y.argmax(axis=1), P.argmax(axis=1)  # (N,)
-        right = np.count_nonzero(truth == guess)
-        seconds = sum(row["seconds"] for row in self.history)
-        say(
-            f"test accuracy {right / len(X):.2%} ({right} of {len(X)})"
-            f" after {self.epoch} epochs in {seconds:.1f} s"
-        )
-        say(f"example: test image 0 is a {truth[0]}, predicted {guess[0]} ({P[0].max():.1%} sure)")
-        if self.options["save"]:
-            save_weights(self.options["save"], weights)
-            say(f"weights are in {self.options['save']}")
 
     def _checkpoint(self, path: Path, weights: Weights, velocity: Weights) -> None:
         leave_out = ("resume", "load", "digits")

@@ -105,14 +105,14 @@ def test_the_momentum_step_is_e9():
     assert model.V == pytest.approx(0.9 * V - 0.1 * dW) and model.W == pytest.approx(W + model.V)
 
 
-def test_gradients_is_backward_without_dx():
+def test_input_gradient_is_backward_and_dx():
     model = small(FullyConnectedLayer(4), ReLuLayer())
     y = np.eye(2)[:, [0, 1, 1]]
     model.loss(model.forward(np.random.default_rng(0).standard_normal((3, 3))), y)
-    assert model.backward().shape == (3, 3)
+    assert model.input_gradient().shape == (3, 3)
     whole = model.dW.copy()
     model.dW[:] = np.inf
-    model.gradients()
+    model.backward()
     assert np.array_equal(whole, model.dW)
 
 

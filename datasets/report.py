@@ -1,0 +1,110 @@
+"""What a command tells at its end: accuracy, an example, weights, pictures, digits of one's own."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from datasets.console import say
+from datasets.runs import Run
+from datasets.weights import Weights, save_weights
+
+__all__ = ["report", "confusion", "image_shape"]
+
+Array = npt.NDArray[np.floating]
+Integers = npt.NDArray[np.integer]
+Probabilities = Callable[[Array], Array]
+
+
+def report(
+    run: Run,
+    probabilities: Probabilities,
+    X: Array,
+    y: Array,
+    weights: Weights,
+    names: Sequence[str] | None = None,
+) -> None:
+    """Judge a network by probabilities(X) (N, K) on X (N, D) or (N, C, H, W), y (N, K) one-hot.
+
+    Then does what --save, --pictures and --predict ask for.
+    """
+    names = names or [str(k) for k in range(y.shape[1])]
+    P = np.concatenate([probabilities(X[i : i + 1000]) for i in range(0, len(X), 1000)])
+    truth, guess = y.argmax(axis=1), P.argmax(axis=1)  # (N,)
+    right = int(np.count_nonzero(truth == guess))
+    say(f"test accuracy {right / len(X):.2%} ({right} of {len(X)}){_time(run)}")
+    shown, said = names[truth[0]], names[guess[0]]
+    say(f"example: test image 0 is {shown}, predicted {said} ({P[0].max():.1%})")
+    if run.options["save"]:
+        save_weights(run.options["save"], weights)
+        say(f"weights are in {run.options['save']}")
+    if run.options["pictures"]:
+        _pictures(run, weights, X, truth, P, names)
+    for path in run.own_pictures:
+        _own_picture(path, probabilities, X.shape[1:], names)
+
+
+def _time(run: Run) -> str:
+    seconds = sum(row["seconds"] for row in run.history)
+    return f" after {run.epoch} epochs in {seconds:.1f} s" if run.epoch else ""
+
+
+def confusion(truth: Integers, guess: Integers, K: int) -> Integers:
+    """How often each true class (row) was taken for each class (column), (K, K)."""
+    return np.bincount(K * truth + guess, minlength=K * K).reshape(K, K)
+
+
+def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """(C, H, W) of a sample: its own, or for a row (D,) a square grey or RGB picture, or a line."""
+    if len(shape) == 3:
+        return shape[0], shape[1], shape[2]
+    for C in (1, 3):
+        side = round((shape[0] / C) ** 0.5)
+        if C * side * side == shape[0]:
+            return C, side, side
+    return 1, 1, shape[0]
+
+
+def _pictures(
+    run: Run, weights: Weights, X: Array, truth: Integers, P: Array, names: Sequence[str]
+) -> None:
+    from datasets import pictures
+
+    folder = Path(run.options["pictures"])
+    shape, guess = image_shape(X.shape[1:]), P.argmax(axis=1)
+    W = next(iter(weights.values()))
+    if W.ndim == 4:
+        pictures.filters_sheet(W, folder / "filters.png")
+    else:
+        pictures.weights_sheet(W, shape, folder / "weights.png")
+    images, sure = X.reshape(-1, *shape), P.max(axis=1)
+    pictures.mistakes_sheet(images, truth, guess, sure, names, folder / "mistakes.png")
+    counts = confusion(truth, guess, len(names))
+    pictures.confusion_picture(counts, names, folder / "confusion.png")
+    if run.history:
+        pictures.curves(run.history, folder / "curves.png")
+    say(f"pictures are in {folder}")
+
+
+def _own_picture(
+    path: Path, probabilities: Probabilities, shape: tuple[int, ...], names: Sequence[str]
+) -> None:
+    from datasets.digits import bars, show
+
+    image = _prepared(path, image_shape(shape))  # (C, H, W)
+    P = probabilities(image.reshape(1, *shape))[0]
+    say(f"\n{path}: the network sees")
+    say(show(image.mean(axis=0)))
+    say(bars(P, names))
+    say(f"{path}: {names[P.argmax()]} ({P.max():.1%})")
+
+
+def _prepared(path: Path, shape: tuple[int, int, int]) -> Array:
+    """The picture as the network was trained on: a digit as MNIST shows it, others resized."""
+    from datasets.decode import decode
+    from datasets.digits import as_mnist
+
+    if shape == (1, 28, 28):
+        return as_mnist(path)[None]
+    return decode(path, shape[0], shape[1:]).astype(np.float32) / 255

@@ -1,0 +1,231 @@
+"""The commands: every option changes the result, every mistake is one line, no work is lost."""
+
+import csv
+import importlib
+import signal
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from datasets import console, load_weights
+from datasets.runs import Run
+
+COMMANDS = ["functional_net", "net"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """90 + 30 pictures of 4 x 4 pixels: class k has its bright pixels in row k."""
+    path = tmp_path_factory.mktemp("data") / "rows.h5"
+    rng = np.random.default_rng(0)
+    with h5py.File(path, "w") as file:
+        for half, N in (("train", 90), ("test", 30)):
+            labels = np.arange(N) % 3
+            pixels = rng.integers(0, 100, (N, 4, 4))
+            pixels[np.arange(N), labels] += 100
+            file[f"{half}_data"], file[f"{half}_labels"] = pixels.astype(np.uint8), labels
+    return path
+
+
+@pytest.fixture
+def call(data, capsys, monkeypatch, tmp_path):
+    """Run a command as from the shell: (exit code, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(command: str, *words: object) -> tuple[object, str, str]:
+        module = importlib.import_module(command)
+        monkeypatch.setattr(sys, "argv", [f"{command}.py", *map(str, words)])
+        with pytest.raises(SystemExit) as exit:
+            console.run(module.app)
+        out, err = capsys.readouterr()
+        return exit.value.code, out, err
+
+    return call
+
+
+@pytest.fixture
+def weights(call, data, tmp_path):
+    """The bytes of the weights that a command saves."""
+
+    def weights(command: str, *words: object) -> bytes:
+        path = tmp_path / "w.h5"
+        code, _, err = call(command, "--data", data, "--save", path, "--epochs", 3, *words)
+        assert not err and not code
+        return b"".join(array.tobytes() for array in load_weights(path).values())
+
+    return weights
+
+
+# --- options ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_it_learns_and_says_so(call, data, command):
+    code, out, err = call(command, "--data", data, "--epochs", 8)
+    assert not code and not err
+    lines = out.splitlines()
+    assert lines[0].endswith(" parameters") and lines[1].startswith("epoch 1/8  loss ")
+    assert lines[9].startswith("test accuracy 100.00% (30 of 30) after 8 epochs in ")
+    assert lines[10].startswith("example: test image 0 is 0, predicted 0 (")
+    assert out.isascii()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_changes_the_result_and_a_seed_repeats_it(weights, command):
+    changes = [("--lr", 0.2), ("--lr", "0.1,0.2"), ("--momentum", 0.3), ("--momentum", "0.1,0.3"),
+               ("--batch_size", 7), ("--batch-size", 8), ("--seed", 5), ("--train_size", 60),
+               ("--epochs", 4)]  # fmt: skip
+    if command == "functional_net":
+        changes.append(("--hidden-neurons", 50))
+    assert weights(command) == weights(command)
+    assert len({weights(command, *change) for change in [(), *changes]}) == 1 + len(changes)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--lr", "nan"], "'--lr': expected a finite number above 0, got nan"),
+        (["--lr", "0"], "'--lr': expected a finite number above 0, got 0"),
+        (["--lr", "inf"], "'--lr': expected a finite number above 0, got inf"),
+        (["--lr", "0.1,"], "'--lr': expected a finite number above 0, or several"),
+        (["--lr", "fast"], "'--lr': expected a finite number above 0, or several"),
+        (["--momentum", "1"], "'--momentum': expected a number from 0 to below 1, got 1"),
+        (["--momentum", "-0.1"], "'--momentum': expected a number from 0 to below 1, got -0.1"),
+        (["--epochs", "0"], "'--epochs'"),
+        (["--epochs", "two"], "'--epochs'"),
+        (["--batch_size", "0"], "'--batch_size'"),
+        (["--seed", "-1"], "'--seed'"),
+        (["--train_size", "91"], "train_size is expected to be from 1 to 90, got 91"),
+        (["--data", "nowhere.h5"], "nowhere.h5: no such file"),
+        (["--load", "nowhere.h5"], "nowhere.h5: no such file"),
+        (["--resume", "nowhere.h5"], "nowhere.h5: no such file"),
+        (["--frobnicate"], "No such option"),
+        (["picture.png"], "expected options only, got the argument 'picture.png'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_2(call, data, command, words, message):
+    words = words if "--data" in words else [*words, "--data", data]
+    code, out, err = call(command, *words)
+    assert code == 2 and message in err
+    assert err.count("\n") == 1 and err.startswith(f"{command}.py: ")
+    assert "accuracy" not in out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches_in_ascii(call, command):
+    code, out, _ = call(command, "-h")
+    assert not code and out.isascii() and "--batch_size" in out and "--lr" in out
+
+
+# --- training that goes wrong -------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_divergence_stops_with_advice_and_keeps_the_last_good_weights(call, data, command):
+    base = ("--data", data, "--seed", 1)
+    call(command, *base, "--epochs", 1, "--save", "good.h5")
+    code, out, err = call(command, *base, "--epochs", 3, "--lr", "0.1,1e30", "--save", "w.h5")
+    if command == "functional_net":
+        call(command, *base, "--epochs", 1, "--lr", "0.1", "--save", "good.h5")
+    assert code == 1 and "accuracy" not in out.splitlines()[-1].replace("  accuracy", "")
+    assert "epoch 2: the loss became" in err and "try a tenth" in err and err.count("\n") == 1
+    assert "the weights after epoch 1 are in w.h5" in err
+    for key, array in load_weights("good.h5").items():
+        assert np.array_equal(array, load_weights("w.h5")[key])
+
+
+# --- weights travel -----------------------------------------------------------------
+
+
+def test_weights_of_one_command_give_the_same_accuracy_in_the_other(call, data):
+    _, out, _ = call("functional_net", "--data", data, "--epochs", 2, "--save", "w.h5")
+    accuracy = out[out.index("test accuracy") :].split(" after")[0]
+    for command in COMMANDS:
+        code, out, _ = call(command, "--data", data, "--load", "w.h5")
+        assert not code and accuracy in out and "epoch" not in out
+
+
+def test_weights_of_another_architecture_are_refused(call, data):
+    call("net", "--data", data, "--epochs", 1, "--save", "w.h5")
+    code, _, err = call("functional_net", "--data", data, "--load", "w.h5")
+    assert code == 2 and err.count("\n") == 1
+    assert "this network expects layer_2/W of shape (100, 3), the file has layer_2/W of" in err
+
+
+def test_load_trains_on_when_epochs_are_given(call, data):
+    call("net", "--data", data, "--epochs", 1, "--save", "w.h5")
+    _, out, _ = call("net", "--data", data, "--load", "w.h5", "--epochs", 1)
+    assert "epoch 1/1" in out
+
+
+# --- no work is lost ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_resume_goes_on_bit_for_bit(call, data, command):
+    options = ("--data", data, "--momentum", 0.5, "--lr", "0.1,0.05,0.2", "--seed", 3)
+    call(command, *options, "--epochs", 4, "--save", "whole.h5", "--history", "whole.csv")
+    call(command, *options, "--epochs", 2, "--checkpoint", "c.h5", "--history", "parts.csv")
+    code, out, err = call(command, "--resume", "c.h5", "--epochs", 4, "--save", "parts.h5")
+    assert not code and not err and "epoch 3/4" in out and "epoch 2/4" not in out
+    assert same_weights("whole.h5", "parts.h5")
+    assert history("whole.csv") == history("parts.csv") and len(history("parts.csv")) == 4
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("step", [1, 5, 9])
+def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(
+    call, data, command, step, monkeypatch
+):
+    options = ("--data", data, "--batch_size", 10, "--epochs", 3)
+    call(command, *options, "--save", "whole.h5", "--history", "whole.csv")
+    count = Run._count
+
+    def press_ctrl_c(run: Run, loss: float, hits: int) -> None:
+        count(run, loss, hits)
+        if (run.epoch, run.step) == (1, step):
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_count", press_ctrl_c)
+        code, out, _ = call(command, *options, "--save", "parts.h5", "--history", "parts.csv")
+    assert code == 130 and not Path("parts.h5").exists()
+    assert out.splitlines()[-1].endswith(f"go on with --resume {command}_stopped.h5")
+    code, _, _ = call(command, "--resume", f"{command}_stopped.h5")
+    assert not code and same_weights("whole.h5", "parts.h5")
+    assert history("whole.csv") == history("parts.csv")
+
+
+def same_weights(one: str, two: str) -> bool:
+    a, b = load_weights(one), load_weights(two)
+    return all(np.array_equal(a[key], b[key]) for key in {*a, *b})
+
+
+def history(path: str) -> list[dict[str, str]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [{key: row[key] for key in row if key != "seconds"} for row in rows]
+
+
+# --- pictures -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_pictures_and_own_pictures(call, data, command, tmp_path):
+    from PIL import Image
+
+    for k in range(2):
+        pixels = np.zeros((4, 4), np.uint8)
+        pixels[k] = 200
+        Image.fromarray(pixels).save(tmp_path / f"{k}.png")
+    words = ("--data", data, "--epochs", 8, "--pictures", "new/pics", "--predict", "0.png", "1.png")
+    code, out, err = call(command, *words)
+    assert not code and not err
+    assert "0.png: 0 (" in out and "1.png: 1 (" in out
+    assert {path.name for path in Path("new/pics").iterdir()} == {
+        "weights.png", "mistakes.png", "confusion.png", "curves.png",
+    }  # fmt: skip
