@@ -73,7 +73,7 @@ def _ink(grey: Array) -> Array:
     if (ink**3).sum() < 0:  # the digit is what departs furthest from the paper: darker or lighter
         ink = -ink
     floor = 4 * noise
-    full = np.median(ink[ink > _otsu(ink.clip(0))]) if ink.max() > 0 else 0
+    full = np.quantile(ink[ink > _otsu(ink.clip(0))], 0.9) if ink.max() > 0 else 0
     if full < max(CONTRAST, 1.5 * floor):
         raise ValueError("found no ink, expected a digit on a plain ground")
     return np.where(ink > floor, ink / full, 0).clip(0, 1)

@@ -1,0 +1,272 @@
+"""How well digits that are not MNIST's are read: printed in fonts, and drawn with strokes.
+
+Each is rendered at a random size, place, angle (up to 10 degrees) and polarity, half of them
+on paper under a lamp and with noise. datasets.digits.as_mnist brings them into MNIST's form,
+and networks classify them that have seen nothing but MNIST.
+
+    python benchmarks/digits.py [--write]
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from datasets import load_images, minibatches  # noqa: E402
+from datasets.digits import as_mnist  # noqa: E402
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw, ImageFont
+
+Array = npt.NDArray[np.floating]
+Labels = npt.NDArray[np.intp]
+Network = Callable[[Array], Array]  # images (N, 1, 28, 28) -> logits (N, 10)
+Drawer = Callable[[int, int, np.random.Generator], "Image.Image"]  # digit, height -> light on black
+
+TABLE = ROOT / "benchmarks" / "digits.md"
+# Looked for on this machine, never shipped; those that are missing are named under the table.
+PRINT = (
+    "DejaVuSans.ttf", "DejaVuSans-ExtraLight.ttf", "DejaVuSans-Bold.ttf", "DejaVuSerif.ttf",
+    "DejaVuSansMono.ttf", "LiberationSans-Regular.ttf", "LiberationSerif-Regular.ttf",
+    "LiberationSerif-Italic.ttf", "LiberationSansNarrow-Regular.ttf", "LiberationMono-Regular.ttf",
+)  # fmt: skip
+# Debian: fonts-comic-neue, -dkg-handwriting, -breip, -ecolier-court, -femkeklaver (hollow letters).
+HANDWRITING = (
+    "ComicNeue-Regular.otf", "dkg.ttf", "Breip.ttf", "Ecolier-court.ttf", "femkeklaver.ttf",
+)  # fmt: skip
+PENS = (0.01, 0.03, 0.06, 0.1, 0.16)  # width of the stroke, in heights of the digit
+
+# Control points of the pen's way, right and down from 0 to 1; some digits are written in two ways.
+STROKES: dict[int, list[list[list[tuple[float, float]]]]] = {
+    0: [[[(0.5, 0), (0.15, 0.15), (0.05, 0.5), (0.15, 0.85), (0.5, 1), (0.85, 0.85), (0.95, 0.5),
+          (0.85, 0.15), (0.5, 0)]]],
+    1: [[[(0.5, 0), (0.5, 1)]], [[(0.25, 0.25), (0.55, 0), (0.55, 1)]]],
+    2: [[[(0.1, 0.25), (0.3, 0), (0.75, 0), (0.9, 0.3), (0.6, 0.6), (0.05, 1), (0.95, 0.98)]]],
+    3: [[[(0.1, 0.1), (0.5, 0), (0.88, 0.18), (0.75, 0.42), (0.35, 0.47), (0.85, 0.55),
+          (0.95, 0.8), (0.6, 1), (0.05, 0.92)]]],
+    4: [[[(0.6, 0), (0.05, 0.66), (0.95, 0.64)], [(0.7, 0.35), (0.68, 1)]],
+        [[(0.15, 0), (0.1, 0.5), (0.85, 0.5)], [(0.82, 0), (0.78, 1)]]],
+    5: [[[(0.2, 0), (0.15, 0.45), (0.6, 0.38), (0.95, 0.65), (0.7, 1), (0.05, 0.95)],
+         [(0.2, 0.02), (0.9, 0)]]],
+    6: [[[(0.75, 0), (0.3, 0.3), (0.05, 0.75), (0.35, 1), (0.85, 0.95), (0.9, 0.6), (0.5, 0.5),
+          (0.1, 0.7)]]],
+    7: [[[(0.05, 0.03), (0.95, 0), (0.6, 0.45), (0.4, 1)]],
+        [[(0.05, 0.03), (0.95, 0), (0.6, 0.45), (0.4, 1)], [(0.3, 0.52), (0.85, 0.48)]]],
+    8: [[[(0.85, 0.15), (0.5, 0), (0.12, 0.2), (0.45, 0.47), (0.95, 0.75), (0.5, 1), (0.05, 0.78),
+          (0.5, 0.5), (0.85, 0.3), (0.85, 0.12)]]],
+    9: [[[(0.85, 0.25), (0.5, 0), (0.1, 0.25), (0.35, 0.55), (0.85, 0.3)],
+         [(0.87, 0.1), (0.82, 0.5), (0.65, 1)]]],
+}  # fmt: skip
+
+
+# --- drawing -----------------------------------------------------------------------
+
+
+def printed(font: "ImageFont.FreeTypeFont") -> Drawer:
+    """A drawer of digits in a font."""
+
+    def draw(digit: int, size: int, rng: np.random.Generator) -> "Image.Image":
+        from PIL import Image, ImageDraw
+
+        sheet = Image.new("L", (2 * size, 2 * size))
+        large = font.font_variant(size=size)
+        ImageDraw.Draw(sheet).text((size, size), str(digit), 255, large, anchor="mm")
+        return sheet
+
+    return draw
+
+
+def written(pen: float) -> Drawer:
+    """A drawer of digits as a hand draws them: no two alike."""
+
+    def draw(digit: int, size: int, rng: np.random.Generator) -> "Image.Image":
+        from PIL import Image, ImageDraw
+
+        sheet = Image.new("L", (4 * size, 4 * size))  # twice the size, for smooth lines
+        ways = STROKES[digit]
+        width, slant = rng.uniform(0.5, 0.8), rng.uniform(-0.15, 0.25)
+        for stroke in ways[rng.integers(len(ways))]:
+            points = np.array(stroke) - 0.5 + rng.normal(0, 0.025, (len(stroke), 2))
+            x = points[:, 0] * width - points[:, 1] * slant
+            way = _smooth(np.column_stack([x, points[:, 1]])) * 2 * size + 2 * size
+            _line(ImageDraw.Draw(sheet), way, max(2.0, pen * 2 * size))
+        return sheet.reduce(2)
+
+    return draw
+
+
+def _smooth(points: Array) -> Array:
+    # Chaikin's corner cutting (1974): each side keeps its middle half.
+    for _ in range(3):
+        a, b = points[:-1], points[1:]
+        cut = np.stack([0.75 * a + 0.25 * b, 0.25 * a + 0.75 * b], axis=1).reshape(-1, 2)
+        points = np.concatenate([points[:1], cut[1:-1], points[-1:]])
+    return points
+
+
+def _line(draw: "ImageDraw.ImageDraw", way: Array, width: float) -> None:
+    r = width / 2
+    draw.line(way.ravel().tolist(), 255, round(width))
+    for x, y in way:
+        draw.ellipse((x - r, y - r, x + r, y + r), 255)
+
+
+def enlarged(X: Array, labels: Labels) -> Drawer:
+    """A drawer of the digits of MNIST itself: shows what the way through as_mnist costs."""
+
+    def draw(digit: int, size: int, rng: np.random.Generator) -> "Image.Image":
+        from PIL import Image
+
+        pixels = np.rint(X[rng.choice(np.flatnonzero(labels == digit)), 0] * 255)
+        side = size * 28 // 20
+        picture = Image.fromarray(pixels.astype(np.uint8)).resize((side, side))
+        sheet = Image.new("L", (2 * size, 2 * size))
+        sheet.paste(picture, ((2 * size - side) // 2, (2 * size - side) // 2))
+        return sheet
+
+    return draw
+
+
+def pictures(draw: Drawer, n: int, rng: np.random.Generator) -> Iterator[tuple["Image.Image", int]]:
+    """n pictures of each digit, and which digit it is."""
+    from PIL import Image
+
+    for i in range(n):
+        for digit in range(10):
+            size = int(np.exp(rng.uniform(np.log(30), np.log(400))))
+            ink = draw(digit, size, rng).rotate(rng.uniform(-10, 10), Image.Resampling.BICUBIC)
+            frame = Image.new("L", (3 * size, 3 * size))
+            left, top = (int(at) for at in rng.integers(0, size, 2))
+            frame.paste(ink, (left, top))
+            yield _on_paper(frame, rng, lamp=i % 2 == 1), digit
+
+
+def _on_paper(ink: "Image.Image", rng: np.random.Generator, lamp: bool) -> "Image.Image":
+    from PIL import Image
+
+    amount = np.asarray(ink, np.float32) / 255
+    paper, pen = (0.95, 0.1) if rng.random() < 0.5 else (0.05, 0.95)
+    ground = np.full_like(amount, paper)
+    if lamp:  # light from one side, paler ink, noise
+        y, x = np.indices(amount.shape) / len(amount) - 0.5
+        ground = paper * (1 + rng.uniform(-0.3, 0.3) * x + rng.uniform(-0.3, 0.3) * y)
+        pen += (paper - pen) * 0.3
+        ground = ground + rng.normal(0, 0.03, amount.shape)
+    return Image.fromarray(((ground + (pen - ground) * amount) * 255).clip(0, 255).astype(np.uint8))
+
+
+# --- measuring ---------------------------------------------------------------------
+
+
+def fonts(names: tuple[str, ...], missing: list[str]) -> dict[str, Drawer]:
+    """Drawers in those fonts that this machine has; the names of the others go to missing."""
+    from PIL import ImageFont
+
+    found = {}
+    for name in names:
+        try:
+            found[Path(name).stem] = printed(ImageFont.truetype(name, 20))
+        except OSError:
+            missing.append(name)
+    return found
+
+
+def kinds(X: Array, labels: Labels) -> tuple[dict[str, dict[str, Drawer]], list[str]]:
+    """Everything that can be drawn here, by group and name, and the fonts that are missing."""
+    from PIL import ImageFont
+
+    missing: list[str] = []
+    default = ImageFont.load_default(20)
+    if not isinstance(default, ImageFont.FreeTypeFont):
+        raise SystemExit("this Pillow was built without FreeType and cannot draw fonts")
+    groups = {
+        "MNIST's test set": {"MNIST, enlarged": enlarged(X, labels)},
+        "printed": {"Aileron (in Pillow)": printed(default)} | fonts(PRINT, missing),
+        "handwriting fonts": fonts(HANDWRITING, missing),
+        "strokes": {f"strokes, pen {pen:.0%} of the height": written(pen) for pen in PENS},
+    }
+    return groups, missing
+
+
+def mlp(X: Array, y: Array, rng: np.random.Generator) -> Network:
+    """functional_net with its defaults."""
+    import functional_net as net
+
+    params = net.init(784, 100, 10, rng)
+    params = net.train(params, X.reshape(-1, 784), y, 0.1, 0.1, 5, 20, rng)
+    return lambda images: net.predict(params, images.reshape(-1, 784))
+
+
+def conv(X: Array, y: Array, rng: np.random.Generator) -> Network:
+    """The layers of python -m cnn, for two epochs."""
+    from cnn import BatchNorm2D, Conv2D, CrossEntropyLoss, Flatten, Linear, MaxPool2D, Net, ReLU
+
+    layers = [
+        *(Conv2D(1, 4, 3, padding=1, rng=rng), MaxPool2D(2), ReLU(), BatchNorm2D(4)),
+        *(Conv2D(4, 8, 3, padding=1, rng=rng), MaxPool2D(2), ReLU(), BatchNorm2D(8)),
+        *(Flatten(), Linear(392, 10, rng=rng)),
+    ]
+    net = Net(layers, CrossEntropyLoss())
+    for lr in (0.1, 0.01):
+        for _ in net.train_epoch(minibatches(X, y, 100, rng), lr, 0.9):
+            pass
+    return net.forward
+
+
+def rendered(draw: Drawer, n: int, seed: int) -> tuple[Array, Labels]:
+    """10 n digits as MNIST would show them (black where no ink was found), and what they are."""
+    found, truth = [], []
+    for picture, digit in pictures(draw, n, np.random.default_rng(seed)):
+        try:
+            found.append(as_mnist(picture))
+        except ValueError:
+            found.append(np.zeros((28, 28), np.float32))
+        truth.append(digit)
+    return np.stack(found)[:, None], np.array(truth)
+
+
+def row(name: str, n: int, right: Array) -> str:
+    """A line of the table; right is the share of right answers of each network."""
+    return f"| {name} | {n:,} | {' | '.join(f'{part:.1%}' for part in right)} |"
+
+
+def main(
+    n: Annotated[int, typer.Option("--n", min=1, help="Pictures of each digit and kind.")] = 20,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same figures.")] = 0,
+    write: Annotated[bool, typer.Option("--write", help="Write benchmarks/digits.md.")] = False,
+) -> None:
+    """Tell how well networks trained on MNIST alone read other digits, through as_mnist."""
+    X, y, X_test, y_test = load_images()
+    truth = y_test.argmax(axis=1)
+    networks = [train(X, y, np.random.default_rng(seed)) for train in (mlp, conv)]
+
+    def accuracies(images: Array, labels: Labels) -> Array:
+        return np.array([(net(images).argmax(axis=1) == labels).mean() for net in networks])
+
+    lines = ["| digits | pictures | functional_net | cnn |", "|---|---|---|---|"]
+    lines.append(row("MNIST, the test set itself", len(truth), accuracies(X_test, truth)))
+    groups, missing = kinds(X_test, truth)
+    for group, drawers in groups.items():
+        parts = []
+        for name, draw in drawers.items():
+            parts.append(accuracies(*rendered(draw, n, seed)))
+            lines.append(row(name, 10 * n, parts[-1]))
+            print(lines[-1], flush=True)
+        if len(parts) > 1:
+            lines.append(row(f"**{group}, together**", 10 * n * len(parts), np.mean(parts, axis=0)))
+    if missing:
+        lines.append(f"\nNot on this machine: {', '.join(missing)}.")
+    print("\n" + "\n".join(lines))
+    if write:
+        TABLE.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+if __name__ == "__main__":
+    typer.run(main)
