@@ -16,6 +16,7 @@ from cnn.kernels import Array
 from cnn.layers import Layer
 from cnn.losses import Loss
 from datasets import check_loss
+from datasets.weights import Weights, match_weights
 
 __all__ = ["Net"]
 
@@ -49,6 +50,47 @@ class Net:
                 if value.dtype.kind == "f":
                     layer.state[name] = value.astype(dtype)
         return net
+
+    def get_weights(self) -> Weights:
+        """Copies of the weights as a file names them, {"layer_1/W": array, ...}.
+
+        Only layers with params are counted; a bias is (out,); the running statistics of
+        BatchNorm2D are weights, too.
+        """
+        return {key: W.copy() for key, W in self._weights().items()}
+
+    def set_weights(self, weights: Weights) -> None:
+        """Take over what get_weights gave; ValueError names the first difference."""
+        own = self._weights()
+        for key, W in match_weights(weights, own, "set_weights").items():
+            own[key][...] = W
+
+    def get_velocity(self) -> Weights:
+        """Copies of the velocities, named as the weights."""
+        return {key: V.copy() for key, V in self._velocity().items()}
+
+    def set_velocity(self, velocity: Weights) -> None:
+        """Take over what get_velocity gave; ValueError names the first difference."""
+        own = self._velocity()
+        for key, V in match_weights(velocity, own, "set_velocity").items():
+            own[key][...] = V
+
+    def _weights(self) -> Weights:
+        return self._named([{**layer.params, **layer.state} for layer in self.layers])
+
+    def _velocity(self) -> Weights:
+        for layer, velocity in zip(self.layers, self.velocity, strict=True):
+            for name, W in layer.params.items():
+                velocity.setdefault(name, np.zeros_like(W))
+        return self._named(self.velocity)
+
+    def _named(self, arrays: list[dict[str, Array]]) -> Weights:
+        trained = [own for layer, own in zip(self.layers, arrays, strict=True) if layer.params]
+        return {
+            f"layer_{i}/{name}": array[0] if name == "b" and array.ndim == 2 else array
+            for i, own in enumerate(trained, 1)
+            for name, array in own.items()
+        }
 
     # --- forward ------------------------------------------------------------
     def __call__(self, X: Array) -> Array:
@@ -95,7 +137,9 @@ class Net:
             if layer.grads.keys() != layer.params.keys():
                 raise RuntimeError("update_weights expects a backward first, got none")
             for name, W in layer.params.items():
-                V = velocity.setdefault(name, np.zeros_like(W))
+                if name not in velocity:
+                    velocity[name] = np.zeros_like(W)
+                V = velocity[name]
                 V *= momentum
                 V -= lr * layer.grads[name]
                 W += V  # (E9)
@@ -109,16 +153,14 @@ class Net:
         Raises FloatingPointError when the loss is no longer finite: the net is then back at
         the start of the epoch.
         """
-        start = deepcopy([(layer.params, layer.state) for layer in self.layers])
+        start = self.get_weights(), self.get_velocity()
         for step, (X, y) in enumerate(batches, 1):
             out = self(X)
             loss = self.loss(out, y)
-            try:
-                check_loss(loss, step, lr)
-            except FloatingPointError:
-                for layer, (params, state) in zip(self.layers, start, strict=True):
-                    layer.params, layer.state = params, state
-                raise
+            if not np.isfinite(loss):
+                self.set_weights(start[0])
+                self.set_velocity(start[1])
+            check_loss(loss, step, lr)
             self.backward()
             self.update_weights(lr, momentum)
             yield loss, hits(out, y)

@@ -192,7 +192,7 @@ class Run:
     def _checkpoint(self, path: Path, weights: Weights, velocity: Weights) -> None:
         leave_out = ("resume", "load", "digits")
         options = {
-            name: value if isinstance(value, (int, float, str)) else str(value)
+            name: value if type(value) in (bool, int, float, str, tuple) else str(value)
             for name, value in self.options.items()
             if value is not None and name not in leave_out
         }
