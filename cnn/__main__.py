@@ -153,6 +153,7 @@ def main(
         Path | None,
         typer.Option(
             "--dataset",
+            "--data",
             metavar="PATH",
             help="A folder of class folders, or an HDF5 file.  [default: MNIST]",
             show_default=False,

@@ -127,9 +127,9 @@ def test_every_rate_and_the_seed_change_the_result(option):
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_divergence_says_so_and_goes_back_to_the_start_of_the_epoch():
-    net, before = small_cnn(), None
+    net = small_cnn()
     list(net.train_epoch([small_batch()], lr=0.1, momentum=0.9))
-    before = weights(net)
+    before, velocity = weights(net), net.get_velocity()
     X, y = small_batch()
     broken = X.copy()
     broken[0, 0, 0, 0] = np.nan
@@ -139,6 +139,7 @@ def test_divergence_says_so_and_goes_back_to_the_start_of_the_epoch():
     ):
         list(net.train_epoch([(X, y), (broken, y)], lr=0.5, momentum=0.9))
     assert equal(weights(net), before)
+    assert equal(net.get_velocity().values(), velocity.values())
 
 
 def test_inference_writes_nothing_and_does_not_depend_on_the_blocks(monkeypatch):
@@ -156,6 +157,33 @@ def test_pixels_may_stay_integers():
     net = small_cnn()
     X = np.random.default_rng(0).integers(0, 255, (4, 2, 8, 7), np.uint8)
     np.testing.assert_array_equal(net(X), net(X.astype(np.float32)))
+
+
+def test_weights_come_out_under_the_names_of_a_weight_file_and_go_in():
+    net, other = small_cnn(seed=0), small_cnn(seed=1)
+    list(net.train_epoch([small_batch()], lr=0.1, momentum=0.9))
+    stored = net.get_weights()
+    assert {key: W.shape for key, W in stored.items()} == {
+        "layer_1/W": (3, 2, 3, 3),
+        "layer_1/b": (3,),
+        "layer_2/gamma": (3,),
+        "layer_2/beta": (3,),
+        "layer_2/running_mean": (3,),
+        "layer_2/running_var": (3,),
+        "layer_3/W": (36, 5),
+        "layer_3/b": (5,),
+    }
+    other.set_weights(stored)
+    other.set_velocity(net.get_velocity())
+    for twin in (net, other):
+        list(twin.train_epoch([small_batch(1)], lr=0.1, momentum=0.9))
+    assert equal(weights(net), weights(other))
+    assert not equal(stored.values(), net.get_weights().values())  # they were copies
+    assert not any(V.any() for V in small_cnn().get_velocity().values())
+    with pytest.raises(ValueError, match=r"set_weights: .* layer_3/b of shape \(5,\)"):
+        net.set_weights({**stored, "layer_3/b": np.ones(4)})
+    with pytest.raises(ValueError, match=r"set_velocity: .* no layer_2/running_mean"):
+        net.set_velocity(stored)
 
 
 def test_astype_copies():
