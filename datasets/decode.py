@@ -28,7 +28,7 @@ TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # EXIF orientation -> Image.
 
 
 class Header(NamedTuple):
-    """What a file says of itself: height and width as seen upright, and whether it has no colour."""
+    """What a file says of itself: height and width when upright, and whether it has no colour."""
 
     H: int
     W: int
@@ -134,8 +134,9 @@ def flatten(picture: "Image.Image", ground: str = "white") -> "Image.Image":
     if picture.mode[0] in "IF":
         return _eight_bits(picture)
     if picture.has_transparency_data:
-        sheet = Image.new("RGBA", picture.size, ground)
-        picture = Image.alpha_composite(sheet, picture.convert("RGBA"))
+        top = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+        picture = Image.new("RGB", picture.size, ground)
+        picture.paste(top, mask=top)
     return picture.convert("L" if grey else "RGB")
 
 

@@ -1,4 +1,4 @@
-"""A colour toy set drawn on the spot: six shapes, anywhere, in any size, turn and colour."""
+"""A colour toy set drawn on the spot: six shapes, a little moved and turned, in any colour."""
 
 from typing import TYPE_CHECKING
 
@@ -35,15 +35,12 @@ def draw_shapes(
 def _draw(shape: str, size: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     from PIL import Image, ImageDraw
 
-    ground = rng.integers(0, 256, 3)
-    ink = rng.integers(0, 256, 3)
-    while abs(ink - ground).sum() < 200:  # a shape that can be seen
-        ink = rng.integers(0, 256, 3)
     side = size * FINE
-    sheet = Image.new("RGB", (side, side), tuple(ground))
-    radius = rng.uniform(0.2, 0.42) * side
-    middle = rng.uniform(radius, side - radius, 2)
-    _outline(ImageDraw.Draw(sheet), shape, middle, radius, rng.uniform(0, 2 * np.pi), tuple(ink))
+    sheet = Image.new("RGB", (side, side), tuple(rng.integers(0, 110, 3)))
+    radius = rng.uniform(0.28, 0.42) * side
+    middle = side / 2 + rng.uniform(-0.08, 0.08, 2) * side
+    ink = tuple(rng.permutation([rng.integers(180, 256), *rng.integers(90, 256, 2)]))
+    _outline(ImageDraw.Draw(sheet), shape, middle, radius, rng.uniform(-0.4, 0.4), ink)
     pixels = np.asarray(sheet.reduce(FINE), np.float64)  # (H, W, 3)
     pixels += _light(size, rng)[:, :, None] + rng.normal(0, 8, pixels.shape)
     return pixels.clip(0, 255).astype(np.uint8).transpose(2, 0, 1)
@@ -75,7 +72,7 @@ def _corners(shape: str) -> Floats | None:
         lengths = np.ones(n)
     else:
         return None
-    angles = 2 * np.pi * np.arange(n) / n
+    angles = 2 * np.pi * (np.arange(n) / n - 0.25 + (0.125 if shape == "square" else 0))  # upright
     return lengths[:, None] * np.column_stack([np.cos(angles), np.sin(angles)])
 
 
