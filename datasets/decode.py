@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from datasets.files import regular_file
+from datasets.files import printable, regular_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -148,8 +148,3 @@ def _eight_bits(picture: "Image.Image") -> "Image.Image":
     whites = {"I": (65535, 2**32), "F": (1, 255, 65535, values.max())}.get(picture.mode, (65535,))
     white = next(white for white in whites if white >= values.max())
     return Image.fromarray(np.rint(values.clip(0) * (255 / white)).astype(np.uint8))
-
-
-def printable(name: str | Path) -> str:
-    """A file name that cannot break a line or drive a terminal: control characters are escaped."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(name))

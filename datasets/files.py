@@ -12,10 +12,15 @@ import numpy as np
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["atomic", "regular_file", "open_h5", "read_h5", "dataset_h5"]
+__all__ = ["printable", "atomic", "regular_file", "open_h5", "read_h5", "dataset_h5"]
 
 BYTES_MAX = 4 * 2**30  # the largest array that is read from a file
 GZIP_MAX = 1100  # deflate cannot shrink bytes more than about 1,032 times
+
+
+def printable(name: str | Path) -> str:
+    """A name from outside that cannot break a line or drive a terminal: controls are escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(name))
 
 
 @contextmanager
@@ -61,14 +66,16 @@ def regular_file(path: str | Path) -> Path:
 
 @contextmanager
 def open_h5(path: str | Path) -> Iterator["h5py.File"]:
-    """An HDF5 file to read; whatever HDF5 itself complains of becomes one ValueError."""
+    """An HDF5 file to read; whatever damage makes h5py raise becomes one ValueError."""
     import h5py
 
     path = regular_file(path)
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError, KeyError, SyntaxError) as error:
+    except Exception as error:
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise  # one of ours, which names the file
         reason = " ".join(str(error).split())
         raise ValueError(f"{path}: not a whole HDF5 file ({reason})") from None
 
@@ -84,7 +91,7 @@ def dataset_h5(file: "h5py.File", key: str) -> "h5py.Dataset":
     for name in key.split("/"):
         link = parent.get(name, getlink=True) if isinstance(parent, h5py.Group) else None
         if link is None:
-            found = ", ".join(list(file)[:8]) or "nothing"
+            found = ", ".join(printable(str(name)) for name in list(file)[:8]) or "nothing"
             raise ValueError(f"{file.filename}: expected a dataset {key}, found {found}")
         if not isinstance(link, h5py.HardLink):
             raise ValueError(

@@ -89,7 +89,9 @@ class _Half:
         if self.labels.min() < 0:
             raise ValueError(f"{self.where}_labels start at 0, got {self.labels.min()}")
         if size is not None and not 1 <= size <= N:
-            raise ValueError(f"train_size is expected to be from 1 to {N}, got {size}")
+            raise ValueError(
+                f"{file.filename}: train_size is expected to be from 1 to {N}, got {size}"
+            )
         self.rows = np.arange(N) if size is None else np.arange(size) * N // size
 
     def pixels(self, dtype: npt.DTypeLike) -> Array:

@@ -89,9 +89,9 @@ def _layers(file: "h5py.File", prefix: str) -> Weights:
         group = group[part]
     keys = [
         f"{layer}/{name}"
-        for layer in group
+        for layer in map(str, group)  # a damaged name comes as bytes
         if re.fullmatch(r"layer_\d{1,4}", layer)
-        for name in group[layer]
+        for name in map(str, group[layer])
     ]
     if not keys:
         raise ValueError(
