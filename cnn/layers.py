@@ -8,6 +8,7 @@ at inference; `training_pass`, the output together with the local gradient; and 
 # dV is d loss / d V, of V's shape; local["V"] is d Y / d V in the smallest form that serves.
 
 import math
+from collections.abc import Iterable
 from functools import reduce
 from typing import Any, NoReturn
 
@@ -265,6 +266,10 @@ class Pool2D(Layer):
     def taps(self, X: Array) -> list[Array]:
         return kernels.taps(X, self.kernel, self.stride)
 
+    def gather(self, parts: Iterable[Array], dtype: npt.DTypeLike) -> Array:
+        dX = kernels.empty_images(self.local["shape"], dtype)
+        return kernels.gather(parts, dX, self.kernel, self.stride)
+
     def check(self, X: Array) -> None:
         if X.ndim != 4 or X.shape[2] < self.kernel[0] or X.shape[3] < self.kernel[1]:
             self.expect(f"images (N, C, H, W) of {self.kernel} or more", X)
@@ -292,11 +297,8 @@ class MaxPool2D(Pool2D):
     # --- backward -----------------------------------------------------------
     def backward(self, dY: Array) -> Array:
         dY = self.upstream(dY)
-        dX = kernels.empty_images(self.local["shape"], dY.dtype)
-        dX[...] = 0
-        for tap, winner in zip(self.taps(dX), self.local["X"], strict=True):
-            tap += dY * winner  # (E8)  += because windows may overlap
-        return dX  # (N, C, H, W)
+        parts = (dY * winner for winner in self.local["X"])  # (E8)  (N, C, OH, OW)
+        return self.gather(parts, dY.dtype)  # (N, C, H, W)
 
 
 class AvgPool2D(Pool2D):
@@ -313,12 +315,9 @@ class AvgPool2D(Pool2D):
 
     # --- backward -----------------------------------------------------------
     def backward(self, dY: Array) -> Array:
-        share = self.upstream(dY) / math.prod(self.kernel)
-        dX = kernels.empty_images(self.local["shape"], share.dtype)
-        dX[...] = 0
-        for tap in self.taps(dX):
-            tap += share  # (E8)
-        return dX  # (N, C, H, W)
+        KK = math.prod(self.kernel)
+        share = self.upstream(dY) / KK  # (E8)  (N, C, OH, OW)
+        return self.gather([share] * KK, share.dtype)  # (N, C, H, W)
 
 
 class BatchNorm2D(Layer):

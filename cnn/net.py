@@ -12,7 +12,7 @@ from copy import deepcopy
 import numpy as np
 import numpy.typing as npt
 
-from cnn.kernels import Array
+from cnn.kernels import Array, keep_memory
 from cnn.layers import Layer
 from cnn.losses import Loss
 from datasets import check_loss
@@ -37,6 +37,7 @@ class Net:
         self.loss = loss() if isinstance(loss, type) else loss
         if not isinstance(self.loss, Loss):
             raise TypeError(f"Net expects a loss from cnn.losses, got {loss!r}")
+        keep_memory()
         self.velocity: list[dict[str, Array]] = [{} for _ in self.layers]
 
     def astype(self, dtype: npt.DTypeLike) -> "Net":

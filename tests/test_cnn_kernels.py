@@ -89,6 +89,17 @@ def test_first_winners_is_argmax(seed):
     np.testing.assert_array_equal(np.sum(winners, axis=0), 1)
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_gather_is_the_transpose_of_taps(seed):
+    """<taps(X), parts> = <X, gather(parts)> for all X and parts."""
+    X, kernel, stride = random_case(seed)
+    stride = kernel if seed % 3 else stride
+    taps = kernels.taps(X, kernel, stride)
+    parts = np.random.default_rng(seed).standard_normal((len(taps), *taps[0].shape))
+    gathered = kernels.gather(parts, np.empty_like(X), kernel, stride)
+    assert np.vdot(taps, parts) == pytest.approx(np.vdot(X, gathered), rel=1e-10, abs=1e-10)
+
+
 def test_taps_are_views():
     X = np.arange(30.0).reshape(1, 1, 5, 6)
     taps = kernels.taps(X, (2, 3), (2, 3))
