@@ -18,7 +18,7 @@ from datasets.files import printable, regular_file
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Header", "look", "decode", "opened", "turned", "flatten", "printable"]
+__all__ = ["Header", "look", "decode", "opened", "turned", "flatten"]
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 PIXELS_MAX = 64_000_000  # a picture; what a good camera takes, half a gigabyte while decoding
@@ -78,14 +78,16 @@ def opened(path: str | Path) -> Iterator["Image.Image"]:
                 _check_size(picture.size, path.stat().st_size)
                 yield picture
     except UnidentifiedImageError:
-        raise ValueError(f"{path}: not a PNG, JPEG, BMP, GIF, WebP or TIFF picture") from None
+        raise ValueError(
+            f"{printable(path)}: not a PNG, JPEG, BMP, GIF, WebP or TIFF picture"
+        ) from None
     except Image.DecompressionBombError as error:
-        raise ValueError(f"{path}: too large ({error})") from None
+        raise ValueError(f"{printable(path)}: too large ({error})") from None
     except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
         if isinstance(error, OSError) and error.errno:
             raise
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ValueError(f"{path}: damaged picture ({reason})") from None
+        raise ValueError(f"{printable(path)}: damaged picture ({printable(reason)})") from None
 
 
 def _check_size(size: tuple[int, int], file_size: int) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datasets.decode import flatten, opened, turned
+from datasets.files import printable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -50,7 +51,7 @@ def as_mnist(picture: "str | Path | Image.Image") -> Array:
 
 
 def _name(picture: "str | Path | Image.Image") -> str:
-    return str(picture) if isinstance(picture, (str, Path)) else "picture"
+    return printable(picture) if isinstance(picture, (str, Path)) else "picture"
 
 
 def _grey(picture: "Image.Image") -> Array:

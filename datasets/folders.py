@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from datasets.decode import Header, decode, look, printable
-from datasets.files import atomic
+from datasets.decode import Header, decode, look
+from datasets.files import atomic, printable
 from datasets.shapes import draw_shapes
 
 __all__ = ["Folder", "read_folder", "split", "export_images", "draw_shapes"]

@@ -12,7 +12,8 @@ from PIL import Image
 
 import datasets.decode
 import datasets.folders
-from datasets.decode import decode, printable
+from datasets.decode import decode
+from datasets.files import printable
 from datasets.folders import draw_shapes, export_images, read_folder, split
 
 FUZZ = int(os.environ.get("FUZZ", "1"))  # multiplies the number of damaged pictures
