@@ -11,7 +11,8 @@ __all__ = ["ReLU", "LeakyReLU", "Sigmoid", "Tanh", "Softmax"]
 class Activation(Layer):
     """What the entrywise ones share: local["X"] is f'(X), one number per entry."""
 
-    # --- backward -----------------------------------------------------------
+    # --- backward -------------------------------------------------------------
+
     def backward(self, dY: Array) -> Array:
         return self.upstream(dY) * self.local["X"]  # (E8)
 
@@ -19,7 +20,8 @@ class Activation(Layer):
 class ReLU(Activation):
     """Y = max(X, 0)."""
 
-    # --- forward ------------------------------------------------------------
+    # --- forward --------------------------------------------------------------
+
     def forward(self, X: Array) -> Array:
         return relu(self.accept(X))  # (E2)
 
@@ -35,7 +37,8 @@ class LeakyReLU(Activation):
         super().__init__()
         self.alpha = alpha
 
-    # --- forward ------------------------------------------------------------
+    # --- forward --------------------------------------------------------------
+
     def forward(self, X: Array) -> Array:
         return self.training_pass(self.accept(X))[0]
 
@@ -51,7 +54,8 @@ class LeakyReLU(Activation):
 class Sigmoid(Activation):
     """Y = 1 / (1 + exp(-X)), as (1 + tanh(X / 2)) / 2, which cannot overflow."""
 
-    # --- forward ------------------------------------------------------------
+    # --- forward --------------------------------------------------------------
+
     def forward(self, X: Array) -> Array:
         return (1 + np.tanh(self.accept(X) / 2)) / 2  # (E2)
 
@@ -64,7 +68,8 @@ class Sigmoid(Activation):
 class Tanh(Activation):
     """Y = tanh(X)."""
 
-    # --- forward ------------------------------------------------------------
+    # --- forward --------------------------------------------------------------
+
     def forward(self, X: Array) -> Array:
         return np.tanh(self.accept(X))  # (E2)
 
@@ -80,7 +85,8 @@ class Softmax(Layer):
     CrossEntropyLoss has its own softmax: it expects the scores, not these probabilities.
     """
 
-    # --- forward ------------------------------------------------------------
+    # --- forward --------------------------------------------------------------
+
     @np.errstate(under="ignore")  # exp of a large negative number is 0, as it should be
     def forward(self, X: Array) -> Array:
         X = self.accept(X)
@@ -92,7 +98,8 @@ class Softmax(Layer):
         Y = self.forward(X)
         return Y, {"X": Y}
 
-    # --- backward -----------------------------------------------------------
+    # --- backward -------------------------------------------------------------
+
     @np.errstate(under="ignore")
     def backward(self, dY: Array) -> Array:
         dY, Y = self.upstream(dY), self.local["X"]

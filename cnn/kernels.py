@@ -22,6 +22,7 @@ __all__ = [
     "keep_memory",
     "relu",
     "taps",
+    "windows",
     "first_winners",
     "gather",
     "pad",
@@ -84,19 +85,25 @@ def taps(X: Array, kernel: Pair, stride: Pair) -> list[Array]:
     return [X[:, :, i : i + H : SH, j : j + W : SW] for i in range(KH) for j in range(KW)]
 
 
-def first_winners(windows: list[Array], Y: Array) -> list[npt.NDArray[np.bool_]]:
+def windows(X: Array, kernel: Pair, stride: Pair) -> Pair:
+    """OH, OW: how many windows fit into X (N, C, H, W), in rows and in columns."""
+    (KH, KW), (SH, SW) = kernel, stride
+    return (X.shape[2] - KH) // SH + 1, (X.shape[3] - KW) // SW + 1
+
+
+def first_winners(pixels: list[Array], Y: Array) -> list[npt.NDArray[np.bool_]]:
     """For every tap, where it holds the maximum Y: the first of equals, one winner a window."""
     free = np.ones_like(Y, bool)  # windows that have no winner yet
     winners = []
-    for window in windows[:-1]:
-        winner = (window == Y) & free
+    for pixel in pixels[:-1]:
+        winner = (pixel == Y) & free
         free ^= winner
         winners.append(winner)
     return [*winners, free]  # the last pixel wins where no other did
 
 
 def gather(parts: Iterable[Array], X: Array, kernel: Pair, stride: Pair) -> Array:
-    """The transpose of taps: fills X (N, C, H, W) with the parts, each added to its tap's pixels."""
+    """The transpose of taps: fill X (N, C, H, W), each part added to the pixels of its tap."""
     (KH, KW), (H, W) = kernel, X.shape[2:]
     tiled = kernel == stride and H % KH == W % KW == 0
     if not tiled:
@@ -123,9 +130,9 @@ def pad(X: Array, rows: Pair, columns: Pair) -> Array:
 
 def bands(P: Array, kernel: Pair, stride: Pair) -> Iterator[tuple[slice, slice]]:
     """Rows of windows whose columns fit the cache together, and the rows of P that they see."""
-    N, C, HP, WP = P.shape
-    OH, OW = ((n - k) // s + 1 for n, k, s in zip((HP, WP), kernel, stride, strict=True))
-    step = max(1, CACHE // (C * math.prod(kernel) * OW * N * P.itemsize))
+    OH, OW = windows(P, kernel, stride)
+    one_row = P.shape[1] * math.prod(kernel) * OW * len(P) * P.itemsize  # bytes of columns
+    step = max(1, CACHE // one_row)
     for y in range(0, OH, step):
         end = min(y + step, OH)
         yield slice(y, end), slice(y * stride[0], (end - 1) * stride[0] + kernel[0])

@@ -38,7 +38,7 @@ RNG = np.random.default_rng(0)
 
 
 class Layer:
-    """The contract. params and grads have the same keys; state is what else travels in a file."""
+    """The contract of all layers. grads has the keys of params; state is what else a call moves."""
 
     def __init__(self) -> None:
         self.params: dict[str, Array] = {}
@@ -46,11 +46,12 @@ class Layer:
         self.state: dict[str, Array] = {}
         self.local: Local = {}
         self.out_shape: tuple[int, ...] = ()
+        self.out_dtype: npt.DTypeLike = np.float32
 
     def __call__(self, X: Array) -> Array:
         """The training pass: returns Y and remembers the local gradient for backward."""
         Y, self.local = self.training_pass(self.accept(X))
-        self.out_shape = Y.shape
+        self.out_shape, self.out_dtype = Y.shape, Y.dtype
         return Y
 
     def forward(self, X: Array) -> Array:
@@ -77,7 +78,7 @@ class Layer:
         dtype = next((W.dtype for W in self.params.values()), None)
         X = floats(X, self, dtype=dtype)
         self.check(X)
-        if not X.size:
+        if not (X.ndim and X.size):
             raise ValueError(f"{self}: expects at least one sample, got X of shape {X.shape}")
         return X
 
@@ -88,14 +89,14 @@ class Layer:
         raise ValueError(f"{self}: expects {what}, got X of shape {X.shape}")
 
     def upstream(self, dY: Array) -> Array:
-        """dY, once it is known to belong to the remembered call."""
+        """dY in the dtype of Y, once it is known to belong to the remembered call."""
         if not self.out_shape:
             raise RuntimeError(f"{self}: backward expects a call first, got none")
         if np.shape(dY) != self.out_shape:
             raise ValueError(
                 f"{self}: backward expects dY of shape {self.out_shape}, got {np.shape(dY)}"
             )
-        return np.asarray(dY)
+        return np.asarray(dY, self.out_dtype)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -111,7 +112,8 @@ class Linear(Layer):
     W is drawn with variance gain / in_dim: 2 in front of a ReLU (He et al., 2015), else 1.
     """
 
-    # --- init ---------------------------------------------------------------
+    # --- init -----------------------------------------------------------------
+
     def __init__(
         self,
         in_dim: int,
@@ -125,7 +127,8 @@ class Linear(Layer):
         W = (rng or RNG).standard_normal((in_dim, out_dim)) * np.sqrt(gain / in_dim)
         self.params = {"W": W.astype(dtype), "b": np.zeros((1, out_dim), dtype)}
 
-    # --- forward ------------------------------------------------------------
+    # --- forward --------------------------------------------------------------
+
     def forward(self, X: Array) -> Array:
         X = self.accept(X)
         return X @ self.params["W"] + self.params["b"]  # (E1)  (N, out)
@@ -134,13 +137,15 @@ class Linear(Layer):
         """local: dY/dX is W (in, out), dY/dW is X (N, in)."""
         return self.forward(X), {"X": self.params["W"], "W": X}
 
-    # --- backward -----------------------------------------------------------
+    # --- backward -------------------------------------------------------------
+
     def gradients(self, dY: Array) -> None:
         dY = self.upstream(dY)
         self.grads["W"] = self.local["W"].T @ dY  # (E5)  (in, out)
         self.grads["b"] = dY.sum(axis=0, keepdims=True)  # (E6)  (1, out)
 
     def backward(self, dY: Array) -> Array:
+        dY = self.upstream(dY)
         self.gradients(dY)
         return dY @ self.local["X"].T  # (E7)  (N, in)
 
@@ -160,7 +165,8 @@ class Conv2D(Layer):
     size (stride 1 only). W is drawn with variance gain / (C KH KW), 2 for a ReLU (He, 2015).
     """
 
-    # --- init ---------------------------------------------------------------
+    # --- init -----------------------------------------------------------------
+
     def __init__(
         self,
         in_channels: int,
@@ -188,7 +194,8 @@ class Conv2D(Layer):
         W *= np.sqrt(gain / fan_in)
         self.params = {"W": W.astype(dtype), "b": np.zeros(out_channels, dtype)}
 
-    # --- forward ------------------------------------------------------------
+    # --- forward --------------------------------------------------------------
+
     def forward(self, X: Array) -> Array:
         return self.convolve(kernels.pad(self.accept(X), *self.padding))
 
@@ -196,10 +203,11 @@ class Conv2D(Layer):
         """Y from the padded images, for as many rows of windows at a time as fit the cache."""
         W, b = self.params["W"], self.params["b"]
         Wb = np.column_stack([W.reshape(len(W), -1), b])  # (F, C*KH*KW + 1)
-        Y = kernels.empty_images(self.out_size(P), P.dtype)
+        size = kernels.windows(P, self.kernel, self.stride)  # OH, OW
+        Y = kernels.empty_images((len(P), len(W), *size), P.dtype)
         for rows, seen in kernels.bands(P, self.kernel, self.stride):
             columns = kernels.unfold(P[:, :, seen], self.kernel, self.stride)
-            np.matmul(Wb, columns, out=kernels.pixels(Y, rows))  # (E1)
+            np.matmul(Wb, columns, out=kernels.pixels(Y, rows))  # (E1)  (F, rows*OW*N)
         return Y  # (N, F, OH, OW)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
@@ -211,18 +219,20 @@ class Conv2D(Layer):
         P = kernels.pad(X, *self.padding)
         return self.convolve(P), {"X": self.params["W"], "W": P}
 
-    # --- backward -----------------------------------------------------------
+    # --- backward -------------------------------------------------------------
+
     def gradients(self, dY: Array) -> None:
         dY, P = self.upstream(dY), self.local["W"]
         W = self.params["W"]
         dWb = np.zeros((len(W), W[0].size + 1), P.dtype)
         for rows, seen in kernels.bands(P, self.kernel, self.stride):
             columns = kernels.unfold(P[:, :, seen], self.kernel, self.stride)
-            dWb += kernels.pixels(dY, rows) @ columns.T  # (E5)
+            dWb += kernels.pixels(dY, rows) @ columns.T  # (E5)  (F, C*KH*KW + 1)
         self.grads["W"] = dWb[:, :-1].reshape(W.shape)
-        self.grads["b"] = dWb[:, -1].copy()  # (E6)  from the ones of the columns
+        self.grads["b"] = dWb[:, -1].copy()  # (E6)  (F,)  dY times the ones of columns
 
     def backward(self, dY: Array) -> Array:
+        dY = self.upstream(dY)
         self.gradients(dY)
         W, P = self.local["X"], self.local["W"]
         dP = kernels.empty_images(P.shape, P.dtype)
@@ -232,12 +242,6 @@ class Conv2D(Layer):
             kernels.fold(dcolumns, dP[:, :, seen], self.kernel, self.stride)
         (top, bottom), (left, right) = self.padding
         return dP[:, :, top : P.shape[2] - bottom, left : P.shape[3] - right]
-
-    def out_size(self, P: Array) -> tuple[int, int, int, int]:
-        OH, OW = (
-            (n - k) // s + 1 for n, k, s in zip(P.shape[2:], self.kernel, self.stride, strict=True)
-        )
-        return len(P), self.channels[1], OH, OW
 
     def check(self, X: Array) -> None:
         if X.ndim != 4 or X.shape[1] != self.channels[0]:
@@ -281,7 +285,8 @@ class Pool2D(Layer):
 class MaxPool2D(Pool2D):
     """Y = the largest pixel of each window."""
 
-    # --- forward ------------------------------------------------------------
+    # --- forward --------------------------------------------------------------
+
     def forward(self, X: Array) -> Array:
         X = self.accept(X)
         return reduce(np.maximum, self.taps(X))  # (E2)  (N, C, OH, OW)
@@ -294,7 +299,8 @@ class MaxPool2D(Pool2D):
         Y = self.forward(X)
         return Y, {"X": kernels.first_winners(self.taps(X), Y), "shape": X.shape}
 
-    # --- backward -----------------------------------------------------------
+    # --- backward -------------------------------------------------------------
+
     def backward(self, dY: Array) -> Array:
         dY = self.upstream(dY)
         parts = (dY * winner for winner in self.local["X"])  # (E8)  (N, C, OH, OW)
@@ -304,7 +310,8 @@ class MaxPool2D(Pool2D):
 class AvgPool2D(Pool2D):
     """Y = the mean of each window."""
 
-    # --- forward ------------------------------------------------------------
+    # --- forward --------------------------------------------------------------
+
     def forward(self, X: Array) -> Array:
         X = self.accept(X)
         return reduce(np.add, self.taps(X)) / math.prod(self.kernel)  # (E2)
@@ -313,7 +320,8 @@ class AvgPool2D(Pool2D):
         """local: dY/dX is 1 / (KH KW) for each pixel of the window; only the shape of X."""
         return self.forward(X), {"shape": X.shape}
 
-    # --- backward -----------------------------------------------------------
+    # --- backward -------------------------------------------------------------
+
     def backward(self, dY: Array) -> Array:
         KK = math.prod(self.kernel)
         share = self.upstream(dY) / KK  # (E8)  (N, C, OH, OW)
@@ -327,7 +335,8 @@ class BatchNorm2D(Layer):
     `momentum` towards them; forward takes the running ones. Ioffe and Szegedy (2015).
     """
 
-    # --- init ---------------------------------------------------------------
+    # --- init -----------------------------------------------------------------
+
     def __init__(
         self,
         n_channels: int,
@@ -342,7 +351,8 @@ class BatchNorm2D(Layer):
         self.params = {"gamma": ones, "beta": zeros}
         self.state = {"running_mean": zeros.copy(), "running_var": ones.copy()}
 
-    # --- forward ------------------------------------------------------------
+    # --- forward --------------------------------------------------------------
+
     def forward(self, X: Array) -> Array:
         X = self.accept(X)
         mean, var = self.state["running_mean"], self.state["running_var"]
@@ -372,12 +382,13 @@ class BatchNorm2D(Layer):
         Y = super().__call__(X)
         M = Y.size // self.channels
         mean, var = self.local["mean"].ravel(), self.local["var"].ravel()
-        unbiased = var * (M / max(1, M - 1))
-        for name, value in (("running_mean", mean), ("running_var", unbiased)):
+        var = var * (M / max(1, M - 1))  # unbiased, as in the paper
+        for name, value in (("running_mean", mean), ("running_var", var)):
             self.state[name] += self.momentum * (value - self.state[name])
         return Y
 
-    # --- backward -----------------------------------------------------------
+    # --- backward -------------------------------------------------------------
+
     def gradients(self, dY: Array) -> None:
         dA = kernels.channels(self.upstream(dY))  # (C, H, W*N)
         dgamma = kernels.channel_dots(dA, self.local["gamma"])  # (E5)
@@ -389,9 +400,10 @@ class BatchNorm2D(Layer):
 
         The last two terms: mean and variance depend on every pixel of the channel.
         """
+        dY = self.upstream(dY)
         self.gradients(dY)
         dgamma, dbeta = (self.grads[k][:, None, None] for k in ("gamma", "beta"))
-        dA = kernels.channels(np.asarray(dY))
+        dA = kernels.channels(dY)  # (C, H, W*N)
         M = dA[0].size
         dX = self.local["gamma"] * (dgamma / -M)
         dX += dA
@@ -410,7 +422,8 @@ class BatchNorm2D(Layer):
 class Flatten(Layer):
     """Images (N, C, H, W) to rows (N, C*H*W)."""
 
-    # --- forward ------------------------------------------------------------
+    # --- forward --------------------------------------------------------------
+
     def forward(self, X: Array) -> Array:
         X = self.accept(X)
         return X.reshape(len(X), -1)  # (E2)  (N, C*H*W)
@@ -419,7 +432,8 @@ class Flatten(Layer):
         """local: dY/dX is the identity; only the shape of X."""
         return self.forward(X), {"X": X.shape}
 
-    # --- backward -----------------------------------------------------------
+    # --- backward -------------------------------------------------------------
+
     def backward(self, dY: Array) -> Array:
         # The samples last in memory, as the layers below like it (see kernels).
         return np.asfortranarray(self.upstream(dY)).reshape(self.local["X"])  # (E8)
@@ -435,7 +449,8 @@ class Dropout(Layer):
     forward changes nothing: the growth already keeps the mean. Srivastava et al. (2014).
     """
 
-    # --- init ---------------------------------------------------------------
+    # --- init -----------------------------------------------------------------
+
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
         super().__init__()
         if not 0 <= p < 1:
@@ -444,7 +459,8 @@ class Dropout(Layer):
         self.seed = int((rng or RNG).integers(2**63))
         self.state = {"calls": np.zeros(1, np.int64)}  # each call draws another mask
 
-    # --- forward ------------------------------------------------------------
+    # --- forward --------------------------------------------------------------
+
     def forward(self, X: Array) -> Array:
         return self.accept(X)
 
@@ -460,7 +476,8 @@ class Dropout(Layer):
         self.state["calls"] += 1
         return Y
 
-    # --- backward -----------------------------------------------------------
+    # --- backward -------------------------------------------------------------
+
     def backward(self, dY: Array) -> Array:
         return self.upstream(dY) * self.local["X"]  # (E8)
 

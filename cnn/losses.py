@@ -53,7 +53,8 @@ class Loss:
 class CrossEntropyLoss(Loss):
     """Mean over n of -log softmax(X)[label]: class scores X (N, K) against labels y."""
 
-    # --- loss ---------------------------------------------------------------
+    # --- loss -----------------------------------------------------------------
+
     @np.errstate(under="ignore")  # exp of a large negative number is 0, as it should be
     def training_pass(self, X: Array, y: npt.ArrayLike) -> tuple[float, dict[str, Array]]:
         """local: dL/dX is (softmax(X) - one-hot(y)) / N."""
@@ -81,7 +82,8 @@ class MeanSquareLoss(Loss):
             raise ValueError(f'reduction is expected to be "mean" or "none", got {reduction!r}')
         self.reduction = reduction
 
-    # --- loss ---------------------------------------------------------------
+    # --- loss -----------------------------------------------------------------
+
     def training_pass(self, X: Array, y: npt.ArrayLike) -> tuple[Any, dict[str, Array]]:
         """local: dL/dX is 2 (X - y), divided by N D for the mean."""
         X = self.accept(X)

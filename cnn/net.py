@@ -26,7 +26,8 @@ BLOCK = 250  # images at a time at inference: what lies between the layers stays
 class Net:
     """Layers one after the other, samples as rows; loss is a Loss or its class."""
 
-    # --- init ---------------------------------------------------------------
+    # --- init -----------------------------------------------------------------
+
     def __init__(self, layers: Sequence[Layer], loss: Loss | type[Loss]) -> None:
         if not layers:
             raise ValueError("Net expects at least one layer, got none")
@@ -43,14 +44,21 @@ class Net:
     def astype(self, dtype: npt.DTypeLike) -> "Net":
         """A copy of the net that computes in dtype (float64 for the gradient check)."""
         net = deepcopy(self)
-        for arrays in [*(layer.params for layer in net.layers), *net.velocity]:
-            for name in arrays:
-                arrays[name] = arrays[name].astype(dtype)
-        for layer in net.layers:
-            for name, value in layer.state.items():
-                if value.dtype.kind == "f":
-                    layer.state[name] = value.astype(dtype)
+        for layer, velocity in zip(net.layers, net.velocity, strict=True):
+            for arrays in (layer.params, layer.state, velocity):
+                for name, array in arrays.items():
+                    if array.dtype.kind == "f":
+                        arrays[name] = array.astype(dtype)
         return net
+
+    def summary(self) -> None:
+        """Print the layers and how many parameters they have."""
+        rows = [("layer", "parameters")]
+        counts = [sum(W.size for W in layer.params.values()) for layer in self.layers]
+        for i, (layer, count) in enumerate(zip(self.layers, counts, strict=True), 1):
+            rows.append((f"{i}  {layer}", f"{count:,}"))
+        for name, number in [*rows, ("total", f"{sum(counts):,}")]:
+            print(f"{name:32}{number:>14}")
 
     def get_weights(self) -> Weights:
         """Copies of the weights as a file names them, {"layer_1/W": array, ...}.
@@ -93,7 +101,8 @@ class Net:
             for name, array in own.items()
         }
 
-    # --- forward ------------------------------------------------------------
+    # --- forward --------------------------------------------------------------
+
     def __call__(self, X: Array) -> Array:
         """The training pass: the output (N, K); every layer remembers for backward."""
         for i, layer in enumerate(self.layers, 1):
@@ -115,7 +124,8 @@ class Net:
         """The class of each sample, (N,)."""
         return self.forward(X).argmax(axis=1)
 
-    # --- backward -----------------------------------------------------------
+    # --- backward -------------------------------------------------------------
+
     def backward(self) -> None:
         """grads of every layer that has params; below the first of them nobody needs dX."""
         first = next((i for i, layer in enumerate(self.layers) if layer.params), 0)
@@ -131,7 +141,8 @@ class Net:
             dY = layer.backward(dY)
         return dY
 
-    # --- update -------------------------------------------------------------
+    # --- update ---------------------------------------------------------------
+
     def update_weights(self, lr: float, momentum: float = 0.0) -> None:
         """One step of SGD with momentum (Polyak, 1964), in place."""
         for layer, velocity in zip(self.layers, self.velocity, strict=True):
@@ -145,7 +156,8 @@ class Net:
                 V -= lr * layer.grads[name]
                 W += V  # (E9)
 
-    # --- train --------------------------------------------------------------
+    # --- train ----------------------------------------------------------------
+
     def train_epoch(
         self, batches: Iterable[tuple[Array, Array]], lr: float, momentum: float = 0.0
     ) -> Iterator[tuple[float, int]]:
@@ -166,22 +178,14 @@ class Net:
             self.update_weights(lr, momentum)
             yield loss, hits(out, y)
 
-    # --- accuracy -----------------------------------------------------------
+    # --- accuracy -------------------------------------------------------------
+
     def accuracy(self, X: Array, y: npt.ArrayLike) -> float:
         """The share of samples whose highest score is at the target."""
         y = np.asarray(y)
         if len(X) != len(y):
             raise ValueError(f"accuracy expects as many y as X, got {len(y)} and {len(X)}")
         return hits(self.forward(X), y) / len(X)
-
-    def summary(self) -> str:
-        """One line per layer: its position, its shape and its number of weights."""
-        lines = [
-            f"{i:5}  {layer!r:32} {sum(W.size for W in layer.params.values()):10,}"
-            for i, layer in enumerate(self.layers, 1)
-        ]
-        total = sum(W.size for layer in self.layers for W in layer.params.values())
-        return "\n".join(["layer", *lines, f"{total:50,} weights"])
 
 
 def at(i: int, method: Callable[[Array], Array], X: Array) -> Array:

@@ -140,6 +140,14 @@ def test_memory_order_does_not_matter(name):
 
 
 @each_layer
+def test_an_upstream_of_another_dtype_does_not_change_ours(name):
+    layer, X = build(name, np.float32)
+    dY = np.random.default_rng(1).standard_normal(layer(X).shape)
+    assert layer.backward(dY).dtype == np.float32
+    assert all(g.dtype == np.float32 for g in layer.grads.values())
+
+
+@each_layer
 def test_one_sample_works(name):
     layer, X = build(name)
     Y = layer(X[:1])
@@ -191,6 +199,8 @@ def test_wrong_dtypes_and_no_samples(name):
             method(X.astype(complex))
         with pytest.raises(ValueError, match=r"expects at least one sample, got X of shape \(0, "):
             method(X[:0])
+        with pytest.raises(ValueError, match=r"expects .*, got X of shape \(\)"):
+            method(5.0)
 
 
 WRONG_SHAPES = [
