@@ -44,7 +44,8 @@ class LeakyReLU(Activation):
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
         """local: dY/dX is the slope, 1 or alpha per entry."""
-        slope = np.where(X > 0, X.dtype.type(1), X.dtype.type(self.alpha))
+        one, alpha = X.dtype.type(1), X.dtype.type(self.alpha)
+        slope = np.where(X > 0, one, alpha)
         return X * slope, {"X": slope}  # (E2)
 
     def __repr__(self) -> str:
@@ -90,7 +91,7 @@ class Softmax(Layer):
     @np.errstate(under="ignore")  # exp of a large negative number is 0, as it should be
     def forward(self, X: Array) -> Array:
         X = self.accept(X)
-        P = np.exp(X - X.max(axis=1, keepdims=True))  # at most 1: no overflow
+        P = np.exp(X - X.max(axis=1, keepdims=True))  # <= 1
         return P / P.sum(axis=1, keepdims=True)  # (E2)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:

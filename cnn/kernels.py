@@ -26,6 +26,7 @@ __all__ = [
     "first_winners",
     "gather",
     "pad",
+    "crop",
     "bands",
     "unfold",
     "fold",
@@ -103,12 +104,12 @@ def first_winners(pixels: list[Array], Y: Array) -> list[npt.NDArray[np.bool_]]:
 
 
 def gather(parts: Iterable[Array], X: Array, kernel: Pair, stride: Pair) -> Array:
-    """The transpose of taps: fill X (N, C, H, W), each part added to the pixels of its tap."""
+    """The transpose of taps: fill X (N, C, H, W), a part for each tap added to its pixels."""
     (KH, KW), (H, W) = kernel, X.shape[2:]
     tiled = kernel == stride and H % KH == W % KW == 0
     if not tiled:
         X[...] = 0
-    for tap, part in zip(taps(X, kernel, stride), parts, strict=True):
+    for tap, part in zip(taps(X, kernel, stride), parts, strict=False):
         if tiled:  # every pixel lies in exactly one window: nothing to add to
             tap[...] = part
         else:
@@ -126,6 +127,12 @@ def pad(X: Array, rows: Pair, columns: Pair) -> Array:
     P = np.zeros((C, top + H + bottom, left + W + right, N), X.dtype)
     P[:, top : top + H, left : left + W] = X.transpose(1, 2, 3, 0)
     return P.transpose(3, 0, 1, 2)
+
+
+def crop(P: Array, rows: Pair, columns: Pair) -> Array:
+    """The inverse of pad: the view of P without what is around."""
+    (top, bottom), (left, right) = rows, columns
+    return P[:, :, top : P.shape[2] - bottom, left : P.shape[3] - right]
 
 
 def bands(P: Array, kernel: Pair, stride: Pair) -> Iterator[tuple[slice, slice]]:

@@ -10,6 +10,7 @@ at inference; `training_pass`, the output together with the local gradient; and 
 import math
 from collections.abc import Iterable
 from functools import reduce
+from itertools import repeat
 from typing import Any, NoReturn
 
 import numpy as np
@@ -38,7 +39,7 @@ RNG = np.random.default_rng(0)
 
 
 class Layer:
-    """The contract of all layers. grads has the keys of params; state is what else a call moves."""
+    """The contract: grads has the keys of params; state is what else a call moves."""
 
     def __init__(self) -> None:
         self.params: dict[str, Array] = {}
@@ -107,9 +108,9 @@ def short(size: tuple[int, int]) -> str:
 
 
 class Linear(Layer):
-    """Y = X W + b with X (N, in_dim), W (in_dim, out_dim), b (1, out_dim).
+    """Y = X W + b with X (N, D), W (D, H), b (1, H); D is in_dim, H is out_dim.
 
-    W is drawn with variance gain / in_dim: 2 in front of a ReLU (He et al., 2015), else 1.
+    W is drawn with variance gain / D; the gain is 2 in front of a ReLU (He et al., 2015), else 1.
     """
 
     # --- init -----------------------------------------------------------------
@@ -131,23 +132,24 @@ class Linear(Layer):
 
     def forward(self, X: Array) -> Array:
         X = self.accept(X)
-        return X @ self.params["W"] + self.params["b"]  # (E1)  (N, out)
+        return X @ self.params["W"] + self.params["b"]  # (E1)  (N, H)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
-        """local: dY/dX is W (in, out), dY/dW is X (N, in)."""
+        """local: dY/dX is W (D, H), dY/dW is X (N, D)."""
         return self.forward(X), {"X": self.params["W"], "W": X}
 
     # --- backward -------------------------------------------------------------
 
     def gradients(self, dY: Array) -> None:
         dY = self.upstream(dY)
-        self.grads["W"] = self.local["W"].T @ dY  # (E5)  (in, out)
-        self.grads["b"] = dY.sum(axis=0, keepdims=True)  # (E6)  (1, out)
+        dW = self.local["W"].T @ dY  # (E5)  (D, H)
+        db = dY.sum(axis=0, keepdims=True)  # (E6)  (1, H)
+        self.grads = {"W": dW, "b": db}
 
     def backward(self, dY: Array) -> Array:
         dY = self.upstream(dY)
         self.gradients(dY)
-        return dY @ self.local["X"].T  # (E7)  (N, in)
+        return dY @ self.local["X"].T  # (E7)  (N, D)
 
     def check(self, X: Array) -> None:
         if X.ndim != 2 or X.shape[1] != self.in_dim:
@@ -181,8 +183,8 @@ class Conv2D(Layer):
         super().__init__()
         self.channels = pair((in_channels, out_channels), "Conv2D channels")
         self.kernel = KH, KW = pair(kernel_size, "Conv2D kernel_size")
-        self.stride = pair(stride, "Conv2D stride")
-        if padding == "same" and self.stride != (1, 1):
+        self.window = self.kernel, pair(stride, "Conv2D stride")
+        if padding == "same" and self.window[1] != (1, 1):
             raise ValueError(f'Conv2D padding "same" expects stride 1, got {stride!r}')
         if padding == "same":  # an even kernel needs one zero more behind than in front
             self.padding = ((KH - 1) // 2, KH // 2), ((KW - 1) // 2, KW // 2)
@@ -197,17 +199,19 @@ class Conv2D(Layer):
     # --- forward --------------------------------------------------------------
 
     def forward(self, X: Array) -> Array:
-        return self.convolve(kernels.pad(self.accept(X), *self.padding))
+        X = self.accept(X)
+        return self.convolve(kernels.pad(X, *self.padding))
 
     def convolve(self, P: Array) -> Array:
         """Y from the padded images, for as many rows of windows at a time as fit the cache."""
         W, b = self.params["W"], self.params["b"]
-        Wb = np.column_stack([W.reshape(len(W), -1), b])  # (F, C*KH*KW + 1)
-        size = kernels.windows(P, self.kernel, self.stride)  # OH, OW
+        Wb = np.column_stack([W.reshape(len(W), -1), b])
+        size = kernels.windows(P, *self.window)  # OH, OW
         Y = kernels.empty_images((len(P), len(W), *size), P.dtype)
-        for rows, seen in kernels.bands(P, self.kernel, self.stride):
-            columns = kernels.unfold(P[:, :, seen], self.kernel, self.stride)
-            np.matmul(Wb, columns, out=kernels.pixels(Y, rows))  # (E1)  (F, rows*OW*N)
+        for rows, seen in kernels.bands(P, *self.window):
+            columns = kernels.unfold(P[:, :, seen], *self.window)
+            out = kernels.pixels(Y, rows)  # (F, rows*OW*N)
+            np.matmul(Wb, columns, out=out)  # (E1)  Y = Wb columns
         return Y  # (N, F, OH, OW)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
@@ -225,11 +229,11 @@ class Conv2D(Layer):
         dY, P = self.upstream(dY), self.local["W"]
         W = self.params["W"]
         dWb = np.zeros((len(W), W[0].size + 1), P.dtype)
-        for rows, seen in kernels.bands(P, self.kernel, self.stride):
-            columns = kernels.unfold(P[:, :, seen], self.kernel, self.stride)
-            dWb += kernels.pixels(dY, rows) @ columns.T  # (E5)  (F, C*KH*KW + 1)
+        for rows, seen in kernels.bands(P, *self.window):
+            columns = kernels.unfold(P[:, :, seen], *self.window)
+            dWb += kernels.pixels(dY, rows) @ columns.T  # (E5)
         self.grads["W"] = dWb[:, :-1].reshape(W.shape)
-        self.grads["b"] = dWb[:, -1].copy()  # (E6)  (F,)  dY times the ones of columns
+        self.grads["b"] = dWb[:, -1].copy()  # (E6)  (F,)
 
     def backward(self, dY: Array) -> Array:
         dY = self.upstream(dY)
@@ -237,11 +241,11 @@ class Conv2D(Layer):
         W, P = self.local["X"], self.local["W"]
         dP = kernels.empty_images(P.shape, P.dtype)
         dP[...] = 0
-        for rows, seen in kernels.bands(P, self.kernel, self.stride):
-            dcolumns = W.reshape(len(W), -1).T @ kernels.pixels(dY, rows)  # (E7)
-            kernels.fold(dcolumns, dP[:, :, seen], self.kernel, self.stride)
-        (top, bottom), (left, right) = self.padding
-        return dP[:, :, top : P.shape[2] - bottom, left : P.shape[3] - right]
+        W = W.reshape(len(W), -1)  # (F, C*KH*KW)
+        for rows, seen in kernels.bands(P, *self.window):
+            dcolumns = W.T @ kernels.pixels(dY, rows)  # (E7)
+            kernels.fold(dcolumns, dP[:, :, seen], *self.window)
+        return kernels.crop(dP, *self.padding)  # (N, C, H, W)
 
     def check(self, X: Array) -> None:
         if X.ndim != 4 or X.shape[1] != self.channels[0]:
@@ -262,17 +266,17 @@ class Pool2D(Layer):
 
     def __init__(self, kernel_size: Size = 2, stride: Size | None = None) -> None:
         super().__init__()
-        self.kernel = pair(kernel_size, f"{type(self).__name__} kernel_size")
-        self.stride = self.kernel
-        if stride is not None:
-            self.stride = pair(stride, f"{type(self).__name__} stride")
+        name = type(self).__name__
+        self.kernel = pair(kernel_size, f"{name} kernel_size")
+        step = self.kernel if stride is None else pair(stride, f"{name} stride")
+        self.window = self.kernel, step
 
     def taps(self, X: Array) -> list[Array]:
-        return kernels.taps(X, self.kernel, self.stride)
+        return kernels.taps(X, *self.window)
 
-    def gather(self, parts: Iterable[Array], dtype: npt.DTypeLike) -> Array:
-        dX = kernels.empty_images(self.local["shape"], dtype)
-        return kernels.gather(parts, dX, self.kernel, self.stride)
+    def gather(self, parts: Iterable[Array]) -> Array:
+        dX = kernels.empty_images(self.local["shape"], self.out_dtype)
+        return kernels.gather(parts, dX, *self.window)
 
     def check(self, X: Array) -> None:
         if X.ndim != 4 or X.shape[2] < self.kernel[0] or X.shape[3] < self.kernel[1]:
@@ -289,7 +293,8 @@ class MaxPool2D(Pool2D):
 
     def forward(self, X: Array) -> Array:
         X = self.accept(X)
-        return reduce(np.maximum, self.taps(X))  # (E2)  (N, C, OH, OW)
+        Y = reduce(np.maximum, self.taps(X))  # (E2)
+        return Y  # (N, C, OH, OW)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
         """local: dY/dX is a mask per tap (N, C, OH, OW), True where it holds the maximum.
@@ -303,8 +308,8 @@ class MaxPool2D(Pool2D):
 
     def backward(self, dY: Array) -> Array:
         dY = self.upstream(dY)
-        parts = (dY * winner for winner in self.local["X"])  # (E8)  (N, C, OH, OW)
-        return self.gather(parts, dY.dtype)  # (N, C, H, W)
+        parts = (dY * winner for winner in self.local["X"])  # (E8)
+        return self.gather(parts)  # (N, C, H, W)
 
 
 class AvgPool2D(Pool2D):
@@ -314,7 +319,8 @@ class AvgPool2D(Pool2D):
 
     def forward(self, X: Array) -> Array:
         X = self.accept(X)
-        return reduce(np.add, self.taps(X)) / math.prod(self.kernel)  # (E2)
+        total = reduce(np.add, self.taps(X))  # (N, C, OH, OW)
+        return total / math.prod(self.kernel)  # (E2)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
         """local: dY/dX is 1 / (KH KW) for each pixel of the window; only the shape of X."""
@@ -323,9 +329,8 @@ class AvgPool2D(Pool2D):
     # --- backward -------------------------------------------------------------
 
     def backward(self, dY: Array) -> Array:
-        KK = math.prod(self.kernel)
-        share = self.upstream(dY) / KK  # (E8)  (N, C, OH, OW)
-        return self.gather([share] * KK, share.dtype)  # (N, C, H, W)
+        share = self.upstream(dY) / math.prod(self.kernel)  # (E8)
+        return self.gather(repeat(share))  # (N, C, H, W)
 
 
 class BatchNorm2D(Layer):
@@ -435,8 +440,9 @@ class Flatten(Layer):
     # --- backward -------------------------------------------------------------
 
     def backward(self, dY: Array) -> Array:
-        # The samples last in memory, as the layers below like it (see kernels).
-        return np.asfortranarray(self.upstream(dY)).reshape(self.local["X"])  # (E8)
+        # Samples last in memory, as the layers below like it, see kernels.
+        dY = np.asfortranarray(self.upstream(dY))
+        return dY.reshape(self.local["X"])  # (E8)  (N, C, H, W)
 
     def check(self, X: Array) -> None:
         if X.ndim < 2:

@@ -60,10 +60,11 @@ class CrossEntropyLoss(Loss):
         """local: dL/dX is (softmax(X) - one-hot(y)) / N."""
         X = self.accept(X)
         n, labels = np.arange(len(X)), labels_of(y, X.shape, self)
-        shifted = X - X.max(axis=1, keepdims=True)  # (N, K), at most 0
-        exp = np.exp(shifted)  # (N, K), at most 1: no overflow
+        shifted = X - X.max(axis=1, keepdims=True)  # (N, K)  <= 0
+        exp = np.exp(shifted)  # (N, K)  <= 1: no overflow
         total = exp.sum(axis=1, keepdims=True)  # (N, 1)
-        loss = np.log(total).mean() - shifted[n, labels].mean()  # (E3)
+        hit = shifted[n, labels]  # (N,)
+        loss = np.log(total).mean() - hit.mean()  # (E3)
         dX = exp / total
         dX[n, labels] -= 1
         dX /= len(X)  # (E4)  (N, K)
@@ -94,4 +95,5 @@ class MeanSquareLoss(Loss):
         if self.reduction == "none":
             return error**2, {"X": 2 * error}
         loss = np.vdot(error, error) / error.size  # (E3)
-        return float(loss), {"X": error * (2 / error.size)}  # (E4)  (N, D)
+        dX = error * (2 / error.size)  # (E4)  (N, D)
+        return float(loss), {"X": dX}

@@ -34,6 +34,7 @@ def test_pad():
     X = np.random.default_rng(0).standard_normal((2, 3, 4, 5))
     P = kernels.pad(X, (1, 2), (0, 3))
     np.testing.assert_array_equal(P, np.pad(X, ((0, 0), (0, 0), (1, 2), (0, 3))))
+    np.testing.assert_array_equal(kernels.crop(P, (1, 2), (0, 3)), X)
 
 
 @pytest.mark.parametrize("cache", [1, 3000, 2**40])
