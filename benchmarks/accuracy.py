@@ -53,14 +53,16 @@ def main(
     if epochs:
         commands = (f"functional_net.py --epochs {epochs}", f"net.py --epochs {epochs}")
     rows = [row(command, seeds) for command in commands]
+    shown = "seed 0" if seeds == 1 else f"seeds 0 to {seeds - 1}"
+    options = f"--seeds {seeds}" + (f" --epochs {epochs}" if epochs else "")
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     table = "\n".join(
         [
-            f"| command | parameters | test accuracy, seeds 0 to {seeds - 1} | time (median) |",
+            f"| command | parameters | test accuracy, {shown} | time (median) |",
             "|---|---|---|---|",
             *rows,
             "",
-            f"Measured by `python benchmarks/accuracy.py --seeds {seeds}` on {machine}.",
+            f"Measured by `python benchmarks/accuracy.py {options}` on {machine}.",
         ]
     )
     print(f"\n{table}")

@@ -145,6 +145,13 @@ def say(line: str = "") -> None:
     print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
+def warn(line: str) -> None:
+    """Tell on stderr, after the name of the command, whatever its encoding."""
+    encoding = sys.stderr.encoding or "ascii"
+    text = f"{program()}: {line}".encode(encoding, "backslashreplace").decode(encoding)
+    print(text, file=sys.stderr, flush=True)
+
+
 class one_line_errors:
     """A mistake inside the block becomes one line on stderr: exit 2; diverged training exits 1."""
 
@@ -165,9 +172,7 @@ class one_line_errors:
             self._tell("stopped", 130)
 
     def _tell(self, message: str, code: int) -> None:
-        encoding = sys.stderr.encoding or "ascii"
-        text = f"{program()}: {message}"
-        print(text.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+        warn(message)
         raise SystemExit(code) from None
 
 

@@ -12,7 +12,15 @@ import numpy as np
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["printable", "atomic", "regular_file", "open_h5", "read_h5", "dataset_h5"]
+__all__ = [
+    "printable",
+    "atomic",
+    "check_target",
+    "regular_file",
+    "open_h5",
+    "read_h5",
+    "dataset_h5",
+]
 
 BYTES_MAX = 4 * 2**30  # the largest array that is read from a file
 GZIP_MAX = 1100  # deflate cannot shrink bytes more than about 1,032 times
@@ -29,10 +37,8 @@ def atomic(path: str | Path) -> Iterator[str]:
 
     A crash or a full disk in between leaves the old file whole. Folders are made as needed.
     """
+    check_target(path)
     path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path}: expected a file to write, this is a folder")
-    path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
@@ -62,6 +68,18 @@ def regular_file(path: str | Path) -> Path:
     if not path.stat().st_size:
         raise ValueError(f"{path}: the file is empty")
     return path
+
+
+def check_target(path: str | Path | None) -> None:
+    """Raise OSError now if a file could not be written at path later; None passes."""
+    if path is None:
+        return
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: expected a file to write, this is a folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"{path}: the folder cannot be written to")
 
 
 @contextmanager

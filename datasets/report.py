@@ -1,12 +1,13 @@
 """What a command tells at its end: accuracy, an example, weights, pictures, digits of one's own."""
 
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from datasets.console import say
+from datasets.console import say, warn
 from datasets.runs import Run
 from datasets.weights import Weights, save_weights
 
@@ -37,12 +38,22 @@ def report(
     shown, said = names[truth[0]], names[guess[0]]
     say(f"example: test image 0 is {shown}, predicted {said} ({P[0].max():.1%})")
     if run.options["save"]:
-        save_weights(run.options["save"], weights)
-        say(f"weights are in {run.options['save']}")
+        say(f"weights are in {_saved(run.options['save'], weights)}")
     if run.options["pictures"]:
         _pictures(run, weights, X, truth, P, names)
     for path in run.own_pictures:
         _own_picture(path, probabilities, X.shape[1:], names)
+
+
+def _saved(path: Path, weights: Weights) -> Path:
+    try:
+        save_weights(path, weights)
+        return path
+    except OSError as error:  # a full disk is no reason to lose them
+        warn(f"{path} could not be written ({error})")
+        fallback = Path(tempfile.mkdtemp()) / path.name
+        save_weights(fallback, weights)
+        return fallback
 
 
 def _time(run: Run) -> str:

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import typer
 
 from datasets.batches import at_epoch, minibatches
-from datasets.console import program, say
-from datasets.files import atomic
+from datasets.console import program, say, warn
+from datasets.files import atomic, check_target, regular_file
 from datasets.weights import Weights, load_checkpoint, load_weights, match_weights, save_weights
 
 __all__ = ["Run"]
@@ -37,6 +37,8 @@ class Run:
     def __init__(self, ctx: typer.Context, rng: np.random.Generator):
         self.options, self.rng = dict(ctx.params), rng
         self.own_pictures = _own_pictures(ctx)
+        for name in ("save", "checkpoint", "history"):
+            check_target(self.options[name])  # now, and not when an hour's work is to be written
         self.path: Path | None = self.options["resume"] or self.options["load"]
         self.n_epochs = 0 if self._only_load(ctx) else self.options["epochs"]
         self.epoch, self.step = 0, 0  # whole epochs, and steps of the next one, that are done
@@ -176,10 +178,13 @@ class Run:
         self.loss_sum, self.hits, self.seconds = 0.0, 0, 0.0
         self.rng_state = self.rng.bit_generator.state
         self.kept = _copy(weights), _copy(velocity)
-        if self.options["history"]:
-            _write_csv(self.options["history"], self.history)
-        if self.options["checkpoint"]:
-            self._checkpoint(self.options["checkpoint"], weights, velocity)
+        try:
+            if self.options["history"]:
+                _write_csv(self.options["history"], self.history)
+            if self.options["checkpoint"]:
+                self._checkpoint(self.options["checkpoint"], weights, velocity)
+        except OSError as error:  # a full disk is no reason to lose the run
+            warn(f"epoch {self.epoch} could not be written, training goes on ({error})")
         if self.interrupted:
             self._leave(weights, velocity)
 
@@ -215,7 +220,7 @@ def _own_pictures(ctx: typer.Context) -> list[Path]:
     first = ctx.params["digits"]
     if ctx.args and first is None:
         raise ValueError(f"expected options only, got the argument {ctx.args[0]!r}")
-    return [first, *map(Path, ctx.args)] if first else []
+    return [regular_file(path) for path in (first, *ctx.args)] if first else []
 
 
 def _copy(weights: Weights) -> Weights:

@@ -229,3 +229,38 @@ def test_pictures_and_own_pictures(call, data, command, tmp_path):
     assert {path.name for path in Path("new/pics").iterdir()} == {
         "weights.png", "mistakes.png", "confusion.png", "curves.png",
     }  # fmt: skip
+
+
+# --- what cannot be written ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", ["--save", "--checkpoint", "--history"])
+def test_a_target_that_cannot_be_written_is_told_before_training(call, data, option, tmp_path):
+    code, out, err = call("net", "--data", data, option, tmp_path)
+    assert code == 2 and "expected a file to write, this is a folder" in err and not out
+
+
+def test_a_missing_own_picture_is_told_before_training(call, data):
+    code, out, err = call("net", "--data", data, "--predict", "nowhere.png")
+    assert code == 2 and "nowhere.png: no such file" in err and not out
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux' /proc")
+def test_a_full_disk_loses_neither_the_run_nor_the_weights(call, data, monkeypatch, tmp_path):
+    import os
+
+    real = os.fsync
+
+    def full(handle: int) -> None:
+        if Path(os.readlink(f"/proc/self/fd/{handle}")).is_relative_to(tmp_path / "full"):
+            raise OSError(28, "No space left on device")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    words = ("--checkpoint", "full/c.h5", "--save", "full/w.h5", "--epochs", 2)
+    code, out, err = call("net", "--data", data, *words)
+    assert not code and "epoch 2/2" in out
+    assert "epoch 1 could not be written, training goes on" in err
+    assert "full/w.h5 could not be written ([Errno 28] No space left on device)" in err
+    fallback = Path(out.splitlines()[-1].removeprefix("weights are in "))
+    assert fallback.name == "w.h5" and load_weights(fallback)
