@@ -19,6 +19,7 @@ import typer
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import datasets.digits  # noqa: E402
 from datasets import load_images, minibatches  # noqa: E402
 from datasets.digits import as_mnist  # noqa: E402
 
@@ -237,12 +238,32 @@ def row(name: str, n: int, right: Array) -> str:
     return f"| {name} | {n:,} | {' | '.join(f'{part:.1%}' for part in right)} |"
 
 
+def rows(
+    group: str, drawers: dict[str, Drawer], n: int, seed: int,
+    accuracies: Callable[[Array, Labels], Array],
+) -> list[str]:  # fmt: skip
+    """The lines of a group, and one for all of it."""
+    lines, parts = [], []
+    for name, draw in drawers.items():
+        parts.append(accuracies(*rendered(draw, n, seed)))
+        lines.append(row(name, 10 * n, parts[-1]))
+        print(lines[-1], flush=True)
+    if len(parts) > 1:
+        lines.append(row(f"**{group}, together**", 10 * n * len(parts), np.mean(parts, axis=0)))
+    return lines
+
+
 def main(
     n: Annotated[int, typer.Option("--n", min=1, help="Pictures of each digit and kind.")] = 20,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same figures.")] = 0,
+    pen: Annotated[
+        bool, typer.Option("--pen/--no_pen", help="Thicken thin strokes, as as_mnist does.")
+    ] = True,
     write: Annotated[bool, typer.Option("--write", help="Write benchmarks/digits.md.")] = False,
 ) -> None:
     """Tell how well networks trained on MNIST alone read other digits, through as_mnist."""
+    if not pen:
+        datasets.digits.THIN = 0.0
     X, y, X_test, y_test = load_images()
     truth = y_test.argmax(axis=1)
     networks = [train(X, y, np.random.default_rng(seed)) for train in (mlp, conv)]
@@ -250,19 +271,14 @@ def main(
     def accuracies(images: Array, labels: Labels) -> Array:
         return np.array([(net(images).argmax(axis=1) == labels).mean() for net in networks])
 
+    groups, missing = kinds(X_test, truth)
     lines = ["| digits | pictures | functional_net | cnn |", "|---|---|---|---|"]
     lines.append(row("MNIST, the test set itself", len(truth), accuracies(X_test, truth)))
-    groups, missing = kinds(X_test, truth)
     for group, drawers in groups.items():
-        parts = []
-        for name, draw in drawers.items():
-            parts.append(accuracies(*rendered(draw, n, seed)))
-            lines.append(row(name, 10 * n, parts[-1]))
-            print(lines[-1], flush=True)
-        if len(parts) > 1:
-            lines.append(row(f"**{group}, together**", 10 * n * len(parts), np.mean(parts, axis=0)))
+        lines += rows(group, drawers, n, seed, accuracies)
+    lines.append(f"\nMeasured by `python benchmarks/digits.py --n {n} --seed {seed}`.")
     if missing:
-        lines.append(f"\nNot on this machine: {', '.join(missing)}.")
+        lines.append(f"Not on this machine: {', '.join(missing)}.")
     print("\n" + "\n".join(lines))
     if write:
         TABLE.write_text("\n".join(lines) + "\n", encoding="ascii")

@@ -25,10 +25,10 @@ Mask = npt.NDArray[np.bool_]
 
 WORK = 640  # pixels; a larger picture is averaged down to this before the digit is looked for
 CELLS = 64  # the picture is cut into at most so many cells a side to find what hangs together
-SPECK = 0.05  # pieces of less ink than this part of the largest are dirt
+SPECK, SHADOW = 0.05, 0.1  # parts of the largest piece's ink: what has less is dirt
 CONTRAST = 0.08  # of white minus black: less is a blank picture
 THIN, PEN = 1.5, 2.2  # strokes thinner than THIN pixels of the 20 are drawn with PEN pixels
-EDGE = 0.3
+EDGE = 0.3  # of full ink: so far a large digit reaches
 RAMP = " .:-=+*#%@"
 
 
@@ -44,7 +44,7 @@ def as_mnist(picture: "str | Path | Image.Image") -> Array:
     else:
         pixels = _grey(picture)
     try:
-        ink = _without_specks(_ink(pixels))
+        ink = _full(_digit(_full(_ink(pixels))))
     except ValueError as error:
         raise ValueError(f"{_name(picture)}: {error}") from None
     return _centred(_fitted(_with_pen(_cropped(ink))))
@@ -68,33 +68,37 @@ def _grey(picture: "Image.Image") -> Array:
 
 
 def _ink(grey: Array) -> Array:
-    # How much ink, 0 to 1: the distance from the paper's shade, beyond its noise.
+    # How far each pixel is from the paper's shade, where that is more than noise.
     paper, noise = _paper(grey)
     ink = grey - paper
     if (ink**3).sum() < 0:  # the digit is what departs furthest from the paper: darker or lighter
         ink = -ink
-    floor = 4 * noise
-    full = np.quantile(ink[ink > _otsu(ink.clip(0))], 0.9) if ink.max() > 0 else 0
-    if full < max(CONTRAST, 1.5 * floor):
+    if ink.max() < CONTRAST or np.quantile(ink[ink > _otsu(ink.clip(0))], 0.9) < 6 * noise:
         raise ValueError("found no ink, expected a digit on a plain ground")
-    return np.where(ink > floor, ink / full, 0).clip(0, 1)
+    return np.where(ink > 4 * noise, ink, 0)
+
+
+def _full(ink: Array) -> Array:
+    # From 0 to 1, where 1 is what most strokes have in their middle.
+    return (ink / np.quantile(ink[ink > _otsu(ink)], 0.9)).clip(0, 1)
 
 
 def _paper(grey: Array) -> tuple[Array, float]:
-    # A plane through the border pixels (light falls from one side), and how they scatter.
+    # A surface through the border pixels (light falls from one side, or fades towards the
+    # corners), and how they scatter about it.
     y, x = np.indices(grey.shape) / max(grey.shape) - 0.5
     edge = np.zeros(grey.shape, bool)
     width = 1 + min(grey.shape) // 32
     edge[:width], edge[-width:], edge[:, :width], edge[:, -width:] = True, True, True, True
-    planes = np.stack([np.ones_like(x), x, y], axis=-1)
-    A, b = planes[edge], grey[edge]
-    paper, noise = np.array([np.median(b), 0.0, 0.0]), np.inf
+    terms = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1)  # (H, W, 6)
+    A, b = terms[edge], grey[edge]
+    paper, noise = np.array([np.median(b), 0, 0, 0, 0, 0]), 0.0
     for _ in range(4):  # what lies far off is a digit that touches the border, or a finger
         far = np.abs(b - A @ paper)
         noise = 1.5 * float(np.median(far))
         near = far <= max(3 * noise, 0.02)
         paper = np.linalg.lstsq(A[near], b[near])[0]
-    return planes @ paper, noise
+    return terms @ paper, noise
 
 
 def _otsu(values: Array) -> float:
@@ -107,8 +111,9 @@ def _otsu(values: Array) -> float:
     return float(edges[1 + spread.argmax()])
 
 
-def _without_specks(ink: Array) -> Array:
-    # Cells with ink that touch each other hang together; small pieces are dirt.
+def _digit(ink: Array) -> Array:
+    # Cells with ink that touch each other hang together. Small pieces are dirt; one at the
+    # border is a shadow or the table, if there is another that is not.
     step = -(-max(ink.shape) // CELLS)
     H, W = (-(-n // step) for n in ink.shape)
     padded = np.zeros((H * step, W * step), ink.dtype)
@@ -116,7 +121,11 @@ def _without_specks(ink: Array) -> Array:
     amount = padded.reshape(H, step, W, step).sum(axis=(1, 3))  # (H, W) cells
     pieces = _pieces(amount > 0)
     weights = np.bincount(pieces.ravel(), amount.ravel())
-    kept = _spread((weights >= SPECK * weights[1:].max())[pieces] & (pieces > 0))
+    weights[0] = 0  # no ink
+    outer = np.unique([*pieces[0], *pieces[-1], *pieces[:, 0], *pieces[:, -1]])
+    if np.delete(weights, outer).max(initial=0) > SHADOW * weights.max():
+        weights[outer] = 0
+    kept = _spread((weights > SPECK * weights.max())[pieces])
     return ink * kept.repeat(step, 0).repeat(step, 1)[: ink.shape[0], : ink.shape[1]]
 
 
@@ -126,7 +135,8 @@ def _pieces(mask: Mask) -> npt.NDArray[np.intp]:
     while True:
         spread = np.where(mask, _spread(numbers), 0)
         if (spread == numbers).all():
-            return np.unique(numbers, return_inverse=True)[1].reshape(mask.shape) + (mask.all())
+            numbered = np.unique(numbers, return_inverse=True)[1].reshape(mask.shape)
+            return numbered + mask.all()  # 0 is for no ink, even where there is ink everywhere
         numbers = spread
 
 
@@ -163,9 +173,9 @@ def _with_pen(ink: Array) -> Array:
     grow = 1 + 2 * round((PEN - thick) * side / 20 / 2)
     if grow == 1:
         return ink
-    wide = Image.fromarray(np.pad(ink, grow // 2).astype(np.float32))
-    bytes_ = wide.point(lambda v: v * 255).convert("L").filter(ImageFilter.MaxFilter(grow))
-    return np.asarray(bytes_, np.float32) / 255
+    levels = np.rint(np.pad(ink, grow // 2) * 255).astype(np.uint8)
+    wider = Image.fromarray(levels).filter(ImageFilter.MaxFilter(grow))
+    return np.asarray(wider, np.float32) / 255
 
 
 def _thickness(ink: Array) -> float:
@@ -192,13 +202,16 @@ def _resized(ink: Array, side: int) -> Array:
 def _centred(ink: Array) -> Array:
     # The centre of the ink lies on pixel 14 of 28, as in every digit of MNIST.
     frame = np.zeros((28, 28), np.float32)
-    top, left = (
-        int(np.clip(14 - np.floor((along * (np.arange(len(along)) + 0.5)).sum() / ink.sum()), 0,
-                    28 - len(along)))
-        for along in (ink.sum(axis=1), ink.sum(axis=0))
-    )  # fmt: skip
+    top, left = _first(ink.sum(axis=1)), _first(ink.sum(axis=0))
     frame[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
     return frame
+
+
+def _first(ink: Array) -> int:
+    # Where n rows (or columns), with so much ink in each, begin in the frame.
+    n = len(ink)
+    middle = int((ink * (np.arange(n) + 0.5)).sum() / ink.sum())
+    return min(max(14 - middle, 0), 28 - n)
 
 
 # --- as text -----------------------------------------------------------------------

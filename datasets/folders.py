@@ -251,7 +251,7 @@ def export_images(
     images, labels = np.asarray(images), np.asarray(labels)
     _check_export(images, labels, per_class)
     names = class_names or [f"class_{k:02}" for k in range(labels.max() + 1)]
-    if len(names) <= labels.max() or not all(n and Path(n).name == n for n in names):
+    if len(names) <= labels.max() or not all(map(_is_plain, names)):
         raise ValueError(f"export_images expects {labels.max() + 1} plain names, got {list(names)}")
     if Path(to).exists() and (not Path(to).is_dir() or os.listdir(to)):
         raise FileExistsError(f"{printable(to)}: expected a new or an empty folder")
@@ -276,6 +276,10 @@ def _check_export(images: Pixels, labels: Labels, per_class: int) -> None:
         )
     if per_class < 1:
         raise ValueError(f"per_class is expected to be 1 or more, got {per_class}")
+
+
+def _is_plain(name: str) -> bool:
+    return Path(name).name == name and name not in ("", "..")
 
 
 def _write_png(image: Pixels, path: Path) -> None:

@@ -167,11 +167,16 @@ def mistakes_sheet(
         x, y = 20 + i % 10 * 116, 60 + i // 10 * (TILE + 68)
         tile = _tile(images[n])
         sheet.paste(tile, (x, y + TILE - tile.height))
-        y += TILE + 4
-        write(draw, x, y, shortened(f"is {said[truth[n]]}", TILE, 13), 13, BLUE)
-        write(draw, x, y + 16, shortened(f"taken for {said[guess[n]]}", TILE, 13), 13, ORANGE)
-        write(draw, x, y + 32, f"{probability[n]:.1%} sure", 12, FAINT)
+        _caption(draw, x, y + TILE + 4, said[truth[n]], said[guess[n]], probability[n])
     save(sheet, path)
+
+
+def _caption(
+    draw: "ImageDraw.ImageDraw", x: int, y: int, truth: str, guess: str, probability: float
+) -> None:
+    write(draw, x, y, shortened(f"is {truth}", TILE, 13), 13, BLUE)
+    write(draw, x, y + 16, shortened(f"taken for {guess}", TILE, 13), 13, ORANGE)
+    write(draw, x, y + 32, f"{probability:.1%} sure", 12, FAINT)
 
 
 def _mistakes_paper(n: int, title: str) -> "tuple[Image.Image, ImageDraw.ImageDraw]":

@@ -91,6 +91,25 @@ def test_a_thin_pen_on_a_large_sheet_does_not_fade():
     assert np.count_nonzero(seven > 0.5) > 50 and seven[4:8, 8:18].max() > 0.9
 
 
+@pytest.mark.parametrize("trouble", ["table", "corner", "fading", "jpeg"])
+def test_photographs_of_paper(digits, trouble):
+    y, x = np.indices((344, 344)) / 344 - 0.5
+    for digit in digits[:12]:
+        sheet = 230 - 0.7 * np.pad(larger(digit, 8), 60)
+        wanted = as_mnist(Image.fromarray(sheet.astype(np.uint8)))
+        if trouble == "table":
+            sheet[:, :30] = 40
+        elif trouble == "corner":
+            sheet[x + y < -0.75] *= 0.4  # a shadow
+        elif trouble == "fading":
+            sheet *= 1 - 0.8 * (x**2 + y**2)  # towards the corners
+        picture = Image.fromarray(sheet.astype(np.uint8))
+        if trouble == "jpeg":
+            picture.save(buffer := BytesIO(), "JPEG", quality=30)
+            picture = Image.open(buffer)
+        assert moved(as_mnist(picture), wanted) < 0.025
+
+
 def test_specks_are_not_part_of_the_digit(digits):
     sheet = 255 - np.pad(larger(digits[0], 8), 200)
     clean = as_mnist(Image.fromarray(sheet))

@@ -564,7 +564,7 @@ def test_export_refuses(tmp_path):
         export_images(images, labels - 1, tmp_path / "new", 1)
     with pytest.raises(ValueError, match=r"per_class is expected to be 1 or more, got 0"):
         export_images(images, labels, tmp_path / "new", 0)
-    for names in (["one"], ["../up", "b"], ["", "b"]):
+    for names in (["one"], ["../up", "b"], ["..", "b"], ["", "b"]):
         with pytest.raises(ValueError, match=r"expects 2 plain names, got"):
             export_images(images, labels, tmp_path / "new", 1, names)
     assert sorted(os.listdir(tmp_path)) == ["full"]
