@@ -73,12 +73,11 @@ def init(
 
     He et al., "Delving Deep into Rectifiers" (2015); LeCun et al., "Efficient BackProp" (1998).
     """
-    return Params(
-        W1=(rng.standard_normal((D, H)) * np.sqrt(2 / D)).astype(dtype),
-        b1=np.zeros((1, H), dtype),
-        W2=(rng.standard_normal((H, K)) * np.sqrt(1 / H)).astype(dtype),
-        b2=np.zeros((1, K), dtype),
-    )
+    W1 = rng.standard_normal((D, H)) * np.sqrt(2 / D)
+    b1 = np.zeros((1, H))
+    W2 = rng.standard_normal((H, K)) * np.sqrt(1 / H)
+    b2 = np.zeros((1, K))
+    return Params(*[W.astype(dtype) for W in (W1, b1, W2, b2)])
 
 
 def zeros(params: Params) -> Params:
@@ -91,7 +90,8 @@ def zeros(params: Params) -> Params:
 
 def forward(params: Params, X: Array) -> tuple[Array, Array, Array]:
     """Pre-activation Z1 (N, H), activation A1 (N, H) and logits (N, K)."""
-    check_shape("forward expects X", X.shape, (*X.shape[:1], len(params.W1)))
+    D = len(params.W1)
+    check_shape("forward expects X", X.shape, (*X.shape[:1], D))
     Z1 = X @ params.W1 + params.b1  # (E1)  (N, H)
     A1 = np.maximum(Z1, 0)  # (E2)  (N, H)
     logits = A1 @ params.W2 + params.b2  # (E1)  (N, K)
@@ -116,11 +116,12 @@ def softmax(logits: Array) -> Array:
 def cross_entropy(logits: Array, y: Array) -> tuple[float, Array]:
     """Mean over n of -log softmax(logits)[target], and its gradient (N, K)."""
     check_shape("cross_entropy expects y", y.shape, logits.shape)
+    N = len(y)
     shifted = logits - logits.max(axis=1, keepdims=True)  # (N, K)
     exp = np.exp(shifted)  # (N, K)
     total = exp.sum(axis=1, keepdims=True)  # (N, 1)
-    loss = (np.log(total).sum() - np.vdot(y, shifted)) / len(y)  # (E3)
-    dlogits = (exp / total - y) / len(y)  # (E4)  (N, K)
+    loss = (np.log(total).sum() - np.vdot(y, shifted)) / N  # (E3)
+    dlogits = (exp / total - y) / N  # (E4)  (N, K)
     return float(loss), dlogits
 
 
@@ -164,13 +165,14 @@ def update(
         momentum_step(W, V, dW, lr, momentum)
         for W, V, dW in zip(params, velocity, grads, strict=True)
     ]
-    return Params(*[W for W, _ in steps]), Params(*[V for _, V in steps])
+    W_new, V_new = zip(*steps, strict=True)
+    return Params(*W_new), Params(*V_new)
 
 
 def momentum_step(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple[Array, Array]:
     """The new W and V of one array."""
     V = momentum * V
-    V -= lr * dW  # (E9)  in place, but on the array that was just made
+    V -= lr * dW  # (E9)  in place, on the array just made
     return W + V, V
 
 
@@ -189,13 +191,14 @@ def train_epoch(
 
     Raises FloatingPointError when the loss is nan or inf; what was yielded before still stands.
     """
-    lr, momentum = float(lr), float(momentum)  # np.float64 would turn all that follows into float64
+    # np.float64 rates would turn all that follows into float64.
+    rates = float(lr), float(momentum)
     for step, (X, y) in enumerate(batches, start=1):
         Z1, A1, logits = forward(params, X)
         value, dlogits = loss(logits, y)
         check_loss(value, step, lr)
         grads = backward(params, X, Z1, A1, dlogits)
-        params, velocity = update(params, velocity, grads, lr, momentum)
+        params, velocity = update(params, velocity, grads, *rates)
         yield params, velocity, value, hits(logits, y)
 
 
@@ -229,7 +232,8 @@ def train(
 
 def hits(logits: Array, y: Array) -> int:
     """How many rows have their highest score at the target."""
-    return int(np.count_nonzero(logits.argmax(axis=1) == y.argmax(axis=1)))
+    right = logits.argmax(axis=1) == y.argmax(axis=1)
+    return int(np.count_nonzero(right))
 
 
 def accuracy(params: Params, X: Array, y: Array) -> float:

@@ -112,9 +112,11 @@ class FullyConnectedLayer(Layer):
     def build(self, size: int, rng: np.random.Generator, dtype: npt.DTypeLike) -> None:
         """Random weights of variance 1 / fan_in (LeCun et al., "Efficient BackProp", 1998)."""
         H, D = self.size, size
-        self.W = (rng.standard_normal((H, D)) * np.sqrt(1 / D)).astype(dtype)
+        W = rng.standard_normal((H, D)) * np.sqrt(1 / D)
+        self.W = W.astype(dtype)
         self.b = np.zeros((H, 1), dtype)
-        self.dW, self.db = np.zeros_like(self.W), np.zeros_like(self.b)
+        self.dW = np.zeros_like(self.W)
+        self.db = np.zeros_like(self.b)
 
     def __repr__(self) -> str:
         return f"FullyConnectedLayer({self.size})"
@@ -295,8 +297,9 @@ class FeedForwardNet:
         self._pack()
 
     def _widen(self, below: Layer) -> None:
-        # A ReLU lets half of the variance through, so the weights below start with twice
-        # as much: He et al., "Delving Deep into Rectifiers" (2015).
+        # A ReLU lets half of the variance through, so the weights
+        # below start with twice as much: He et al., "Delving Deep
+        # into Rectifiers" (2015).
         if isinstance(below, FullyConnectedLayer):
             below.W *= below.W.dtype.type(np.sqrt(2))
 
@@ -465,7 +468,8 @@ class FeedForwardNet:
     @staticmethod
     def hits(Y: Array, y: Array) -> int:
         """How many columns have their highest score at the target."""
-        return int(np.count_nonzero(Y.argmax(axis=0) == y.argmax(axis=0)))
+        right = Y.argmax(axis=0) == y.argmax(axis=0)
+        return int(np.count_nonzero(right))
 
     def test(self, X: Array, y: Array) -> float:
         """The share of rows that are classified right."""

@@ -125,8 +125,10 @@ class Linear(Layer):
     ) -> None:
         super().__init__()
         self.in_dim, self.out_dim = pair((in_dim, out_dim), "Linear")
-        W = (rng or RNG).standard_normal((in_dim, out_dim)) * np.sqrt(gain / in_dim)
-        self.params = {"W": W.astype(dtype), "b": np.zeros((1, out_dim), dtype)}
+        W = (rng or RNG).standard_normal((in_dim, out_dim))
+        W *= np.sqrt(gain / in_dim)
+        b = np.zeros((1, out_dim), dtype)
+        self.params = {"W": W.astype(dtype), "b": b}
 
     # --- forward --------------------------------------------------------------
 

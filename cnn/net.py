@@ -145,7 +145,8 @@ class Net:
 
     def update_weights(self, lr: float, momentum: float = 0.0) -> None:
         """One step of SGD with momentum (Polyak, 1964), in place."""
-        for layer, velocity in zip(self.layers, self.velocity, strict=True):
+        pairs = zip(self.layers, self.velocity, strict=True)
+        for layer, velocity in pairs:
             if layer.grads.keys() != layer.params.keys():
                 raise RuntimeError("update_weights expects a backward first, got none")
             for name, W in layer.params.items():
@@ -199,5 +200,6 @@ def at(i: int, method: Callable[[Array], Array], X: Array) -> Array:
 def hits(out: Array, y: npt.ArrayLike) -> int:
     """How many rows of out (N, K) are highest at the target, a label or a one-hot row."""
     y = np.asarray(y)
-    labels = y.argmax(axis=1) if y.shape == out.shape else y.reshape(-1)
+    one_hot = y.shape == out.shape
+    labels = y.argmax(axis=1) if one_hot else y.reshape(-1)
     return int(np.count_nonzero(out.argmax(axis=1) == labels))
