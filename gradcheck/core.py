@@ -110,12 +110,15 @@ def settled(slopes: Callable, grad: Any, noise: float) -> tuple[bool, bool]:
     first = slopes(STEP)
     for shorter in (10, 100, 1000):
         sides = slopes(STEP / shorter)
-        n, wide = sides.mean(), noise * shorter  # "accept if a shorter step agrees" is a trap:
-        if abs(n - first.mean()) > noise + wide and close(grad, n, wide):
+        n, wide = sides.mean(), noise * shorter
+        moved = abs(n - first.mean()) > noise + wide
+        if moved and close(grad, n, wide):  # never "a shorter step agrees": its noise is wider
             return True, False  # the slope itself moved: the long step straddled a kink
-    sides = slopes(STEP / 10)
-    gaps = abs(np.diff(first))[0], abs(np.diff(sides))[0]  # on a bend the gap closes to 1/10
-    corner = gaps[1] > max(gaps[0] / 2, 40 * noise)
-    slack = 10 * noise + abs(sides - first).max()  # what a bend can do to a one-sided slope
-    between = sides.min() - slack <= grad <= sides.max() + slack
+        if shorter == 10:  # on a kink the two slopes stay apart, on a bend the gap closes to 1/10
+            gaps = abs(np.diff([first, sides]))
+            corner = gaps[1, 0] > max(gaps[0, 0] / 2, 4 * wide)
+            slack = wide + abs(sides - first).max()  # what a bend does to a one-sided slope
+            between = sides.min() - slack <= grad <= sides.max() + slack
+            if not moved and not corner:
+                return False, False  # smooth here: a mistake
     return bool(corner and between), bool(corner and not between)

@@ -190,10 +190,12 @@ def other_array(look: Look) -> str | None:
                 return f"{name} is missing: the gradient times {name} would be right"
             if look.same(a, n * shaped):
                 return f"{name} is multiplied in once too often"
-    rest, w = a - n, look.array
-    c = float((rest * w).sum() / (w * w).sum()) if w.any() else 0.0
-    if abs(c) > 1e-6 and look.same(rest, c * w):
-        return f"right plus {c:.6g} {look.name}: weight decay that the loss does not contain"
+    for name, q in {look.name: look.array, **look.others}.items():
+        c = float(((a - n) * q).sum() / (q * q).sum()) if q.shape == n.shape and q.any() else 0.0
+        if abs(c) > 1e-6 and look.same(a - n, c * q):
+            if name == look.name:
+                return f"right plus {c:.6g} {name}: weight decay that the loss does not contain"
+            return f"right plus {c:.6g} {name}: {name} is left out, or added once too often"
     return None
 
 
