@@ -475,7 +475,7 @@ def fuzz_bytes(rng: np.random.Generator) -> bytes:
 def test_damaged_pictures_end_in_one_documented_error(folder):
     rng = np.random.default_rng(0)
     refused = 0
-    for _ in range(300 * FUZZ):
+    for _ in range(200 * FUZZ):
         (folder / "b" / "2.png").write_bytes(fuzz_bytes(rng))
         try:
             images = read_folder(folder, (8, 8)).images
@@ -483,7 +483,7 @@ def test_damaged_pictures_end_in_one_documented_error(folder):
         except ValueError as error:
             assert "2.png: " in str(error) and str(error).count("\n") == 1
             refused += 1
-    assert refused > 100 * FUZZ
+    assert refused > 60 * FUZZ
 
 
 # --- split ---------------------------------------------------------------------------

@@ -109,10 +109,10 @@ def test_the_surest_mistakes_come_first_and_right_guesses_never(tmp_path):
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 52, 52), (28, 28), (3, 300, 200), (1, 1, 1)])
 def test_mistakes_of_any_shape(tmp_path, shape):
     rng = np.random.default_rng(0)
-    truth, guess = rng.integers(0, 3, 200), rng.integers(0, 3, 200)
-    as_floats = rng.random((200, *shape), np.float32)
+    truth, guess = rng.integers(0, 3, 90), rng.integers(0, 3, 90)
+    as_floats = rng.random((90, *shape), np.float32)
     names = ["a very long name of a class", "\u732b", "x"]
-    mistakes_sheet(as_floats, truth, guess, rng.random(200), names, tmp_path / "m.png")
+    mistakes_sheet(as_floats, truth, guess, rng.random(90), names, tmp_path / "m.png")
     H, W, _ = pixels(tmp_path / "m.png").shape
     assert (H, W) == (60 + 5 * 172, 28 + 10 * 116)  # the worst 50
 
@@ -145,7 +145,7 @@ def test_the_diagonal_is_blue_and_a_single_mistake_is_seen(tmp_path):
     assert count(picture, tenth) > 2000
 
 
-@pytest.mark.parametrize("K", [2, 10, 20, 40, 120])
+@pytest.mark.parametrize("K", [2, 10, 20, 120])
 def test_any_number_of_classes(tmp_path, K):
     matrix = np.random.default_rng(0).integers(0, 30000, (K, K))
     matrix[0] = 0  # a class without a picture
