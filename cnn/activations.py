@@ -44,8 +44,8 @@ class LeakyReLU(Activation):
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
         """local: dY/dX is the slope, 1 or alpha per entry."""
-        one, alpha = X.dtype.type(1), X.dtype.type(self.alpha)
-        slope = np.where(X > 0, one, alpha)
+        positive, alpha = X > 0, X.dtype.type(self.alpha)
+        slope = positive + alpha * ~positive
         return X * slope, {"X": slope}  # (E2)
 
     def __repr__(self) -> str:

@@ -37,6 +37,8 @@ def labels_of(y: npt.ArrayLike, shape: tuple[int, ...], owner: object) -> npt.ND
 
     Raises TypeError for labels that are no integers, ValueError for a wrong shape or range.
     """
+    if len(shape) != 2:
+        raise ValueError(f"{owner}: expects rows of scores (N, K), got shape {shape}")
     (N, K), y = shape, np.asarray(y)
     if y.shape == (N, K) and K > 1 and y.dtype.kind in "fiub":
         labels = y.argmax(axis=1)

@@ -12,6 +12,7 @@ from copy import deepcopy
 import numpy as np
 import numpy.typing as npt
 
+from cnn.checks import labels_of
 from cnn.kernels import Array, keep_memory
 from cnn.layers import Layer
 from cnn.losses import Loss
@@ -183,10 +184,8 @@ class Net:
 
     def accuracy(self, X: Array, y: npt.ArrayLike) -> float:
         """The share of samples whose highest score is at the target."""
-        y = np.asarray(y)
-        if len(X) != len(y):
-            raise ValueError(f"accuracy expects as many y as X, got {len(y)} and {len(X)}")
-        return hits(self.forward(X), y) / len(X)
+        out = self.forward(X)
+        return hits(out, labels_of(y, out.shape, "accuracy")) / len(out)
 
 
 def at(i: int, method: Callable[[Array], Array], X: Array) -> Array:

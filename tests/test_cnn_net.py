@@ -250,8 +250,12 @@ def test_mistakes_name_the_layer_and_its_position():
     net(X)
     with pytest.raises(ValueError, match=r"Linear\(36, 5\): backward expects dY of shape \(6, 5\)"):
         net.backward()
-    with pytest.raises(ValueError, match="accuracy expects as many y as X, got 5 and 6"):
+    with pytest.raises(ValueError, match=r"accuracy: expects labels \(6,\) or .* shape \(5,\)"):
         net.accuracy(X, y[:5])
+    with pytest.raises(TypeError, match=r"accuracy: expects integer labels or .*, got float64"):
+        net.accuracy(X, y.astype(float))
+    with pytest.raises(ValueError, match=r"expects rows of scores \(N, K\), got shape \(2, 2, 3"):
+        Net([ReLU()], MeanSquareLoss).accuracy(np.ones((2, 2, 3)), [0, 1])
 
 
 def test_one_hot_targets_train_like_labels():
