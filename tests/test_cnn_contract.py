@@ -277,3 +277,32 @@ def test_nothing_is_kept_that_backward_does_not_need():
     assert conv.local["X"] is conv.params["W"]
     assert ReLU().local_grad(X)["X"].dtype == bool
     assert CrossEntropyLoss().local_grad(np.ones((3, 4)), [0, 1, 2]).keys() == {"X"}
+
+
+def random_input(rng):
+    """Anything: any number of axes, sizes and dtype, ends of the range, nan, lists, nothing."""
+    shape = tuple(rng.integers(0, [6, 4, 9, 9, 3])[: rng.integers(0, 6)])
+    X = rng.choice([-1e30, -1.0, 0.0, 1e-40, 2.0, np.inf, np.nan], shape)
+    with np.errstate(all="ignore"):
+        dtype = rng.choice(["f2", "f4", "f8", "i1", "u8", "bool", "c16", "U3", "O", ">f4"])
+        return X.tolist() if rng.random() < 0.1 else np.asarray(X).astype(dtype)
+
+
+@each_layer
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_fuzz_only_the_documented_errors_come_out(name):
+    rng = np.random.default_rng(0)
+    layer, good = build(name, np.float32)
+    accepted = 0
+    with np.errstate(all="ignore"):
+        for _ in range(300):
+            X = random_input(rng)
+            try:
+                Y = layer(X)
+                accepted += 1
+                assert Y.dtype.kind == "f" and layer.backward(np.ones_like(Y)).shape == np.shape(X)
+            except (ValueError, TypeError) as error:
+                assert str(error).startswith(f"{layer}: expects "), error
+            layer.state = build(name, np.float32)[0].state
+    assert np.isfinite(layer.forward(good)).all()
+    assert accepted >= (20 if name in ("relu", "leaky", "sigmoid", "tanh", "dropout") else 0)
