@@ -83,16 +83,17 @@ def _some(n: int, N: int, one: str) -> str:
 
 
 def _group(tiles: Array) -> "Image.Image":
-    # (C, h, w) in [-1, 1] as one picture, the tiles side by side.
+    # (C, h, w) in [-1, 1] as one picture, the tiles side by side, each with a grey outline.
     from PIL import Image
 
     C, h, w = tiles.shape
     zoom = max(1, round(56 / max(h, w, 4)))
     pixels = coloured((tiles + 1) / 2, SIGNED).repeat(zoom, 1).repeat(zoom, 2)  # (C, h, w, 3)
-    sheet = np.full((h * zoom + 2, C * (w * zoom + 1) + 1, 3), 200, np.uint8)  # grey lines between
+    sheet = np.full((h * zoom + 2, C * (w * zoom + 4) - 2, 3), 255, np.uint8)
     for c in range(C):
-        left = 1 + c * (w * zoom + 1)
-        sheet[1:-1, left : left + w * zoom] = pixels[c]
+        left = c * (w * zoom + 4)
+        sheet[:, left : left + w * zoom + 2] = 200
+        sheet[1:-1, left + 1 : left + w * zoom + 1] = pixels[c]
     return Image.fromarray(sheet)
 
 
@@ -100,7 +101,7 @@ def _headed(
     pieces: "Sequence[Image.Image]", title: str, one: str
 ) -> "tuple[Image.Image, ImageDraw.ImageDraw]":
     # A sheet of pictures of one size in rows, numbered at the left.
-    w, h = pieces[0].width + 8, pieces[0].height + 8
+    w, h = pieces[0].width + 12, pieces[0].height + 10
     columns = max(1, min((WIDTH - 90) // w, len(pieces)))
     columns -= columns % 5 if columns > 5 else 0
     top, left = 122, 64
