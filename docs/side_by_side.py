@@ -1,0 +1,44 @@
+"""The three implementations beside each other, equation by equation: writes docs/side_by_side.html.
+
+Read rows.py for what is said, cells.py for how the code is cut, worked.py for the numbers.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from datasets import console  # noqa: E402
+
+PAGE = ROOT / "docs" / "side_by_side.html"
+
+app = typer.Typer(**console.SETTINGS)
+
+
+@app.command()
+def main(
+    to: Annotated[
+        Path, typer.Option("--to", metavar="FILE.html", help="The page to write.")
+    ] = PAGE,
+    terminal: Annotated[
+        bool, typer.Option("--terminal", help="Show the rows here instead.")
+    ] = False,
+) -> None:
+    """Show the three implementations side by side, each equation with its code and numbers."""
+    if terminal:
+        from docs.terminal import show
+
+        show()
+    else:
+        from docs.page import build
+
+        to.write_text(build(), encoding="utf-8")
+        console.say(f"written to {to}")
+
+
+if __name__ == "__main__":
+    console.run(app)
