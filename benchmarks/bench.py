@@ -262,7 +262,7 @@ def main(
     complete = names == list(NAMES) and not quick
     path = to or (RESULTS if complete else None)
     if scales:
-        found = in_fresh_process("default", [*options, "--scaling"])
+        found = in_fresh_process("1" if threads == "1" else "default", [*options, "--scaling"])
         if path:
             timing.put(path, "scaling", "\n\n".join(found))
         return
