@@ -276,7 +276,8 @@ def main(
     lines.append(row("MNIST, the test set itself", len(truth), accuracies(X_test, truth)))
     for group, drawers in groups.items():
         lines += rows(group, drawers, n, seed, accuracies)
-    lines.append(f"\nMeasured by `python benchmarks/digits.py --n {n} --seed {seed}`.")
+    how = f"--n {n} --seed {seed}" + ("" if pen else " --no_pen")
+    lines.append(f"\nMeasured by `python benchmarks/digits.py {how}`.")
     if missing:
         lines.append(f"Not on this machine: {', '.join(missing)}.")
     print("\n" + "\n".join(lines))
