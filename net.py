@@ -129,7 +129,7 @@ class FullyConnectedLayer(Layer):
     def gradients(self, dY: Array) -> None:
         """Set dW and db, in the places that the network gave them."""
         np.matmul(dY, self.X.T, out=self.dW)  # (E5)  (H, D)
-        np.sum(dY, axis=1, keepdims=True, out=self.db)  # (E6)
+        dY.sum(axis=1, keepdims=True, out=self.db)  # (E6)
 
     def backward(self, dY: Array) -> Array:
         """Set dW and db; dX."""
@@ -217,7 +217,7 @@ class SoftmaxCrossEntropy:
         shifted = Y - Y.max(axis=0)  # (K, N)  no exp can overflow
         exp = np.exp(shifted)  # (K, N)
         total = exp.sum(axis=0)  # (N,)
-        loss = np.log(total).sum() - np.vdot(y, shifted)
+        loss = np.vdot(y, np.log(total) - shifted)
         self.P, self.y = exp / total, y  # (K, N)
         return float(loss / y.shape[1])  # (E3)
 
@@ -418,12 +418,12 @@ class FeedForwardNet:
         Raises FloatingPointError when the loss is nan or inf; then the weights are those of
         the start again.
         """
-        start = self.get_weights()
+        W, V = self.W.copy(), self.V.copy()
         for step, (X, y) in enumerate(batches, start=1):
             Y = self.forward(X.T)  # (K, N)
             loss = self.loss(Y, y.T)
             if not math.isfinite(loss):
-                self.set_weights(start)
+                self.W[:], self.V[:] = W, V
             check_loss(loss, step, lr)
             self.backward()
             self.update(lr, momentum)

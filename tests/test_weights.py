@@ -201,8 +201,9 @@ def killed_and_resumed(tmp_path: Path, command: str, data: Path, seed: int) -> N
     assert all(np.array_equal(one[key], two[key]) for key in {*one, *two})
 
 
-KILLS = [("functional_net.py", 0), ("net.py", 1)]
-MORE_KILLS = [(("functional_net.py", "net.py")[seed % 2], seed) for seed in range(2, 20)]
+KILLS = [("functional_net.py", 0), ("-m cnn", 1)]
+COMMANDS = ("functional_net.py", "net.py", "-m cnn")
+MORE_KILLS = [(COMMANDS[seed % 3], seed) for seed in range(2, 20)]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
