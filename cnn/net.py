@@ -185,7 +185,8 @@ class Net:
     def accuracy(self, X: Array, y: npt.ArrayLike) -> float:
         """The share of samples whose highest score is at the target."""
         out = self.forward(X)
-        return hits(out, labels_of(y, out.shape, "accuracy")) / len(out)
+        labels = labels_of(y, out.shape, "accuracy")
+        return hits(out, labels) / len(out)
 
 
 def at(i: int, method: Callable[[Array], Array], X: Array) -> Array:

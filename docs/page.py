@@ -9,6 +9,7 @@ from docs import measured, worked
 from docs.cells import Cell, cut, highlight
 from docs.mathml import formula, inline
 from docs.rows import COLUMNS, INTRODUCTION, ROWS, Row, Symbol, paragraphs
+from gradcheck.core import RTOL
 
 __all__ = ["build", "cells_of"]
 
@@ -158,7 +159,7 @@ def error(row: Row, column: str) -> str:
     if not row.checked:
         return ""
     worst = dict(zip(COLUMNS, measured.worst_errors(row.key), strict=True))[column]
-    verdict = "right" if worst < 1e-7 else "WRONG"
+    verdict = "right" if worst < RTOL else '<strong class="wrong">WRONG</strong>'
     return (
         f'<p class="error">gradient check of {row.checked}: {verdict}, '
         f'worst relative error <data value="{worst:.1e}">{worst:.1e}</data></p>'

@@ -1,11 +1,13 @@
-"""Fill the marked parts of README.md from sources and measurements; nothing there is typed by hand."""
+"""Fill the marked parts of README.md from sources and measurements; nothing is typed by hand."""
 
-import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+sys.path.insert(0, str(ROOT))
+
+from docs.excerpt import excerpt  # noqa: E402
 
 ORDER = {
     "functional_net.py": "the whole story in pure functions: forward, loss, backward, update",
@@ -20,10 +22,10 @@ ORDER = {
 
 def lines() -> str:
     """The reading order, with the length of each file."""
-    rows = [
-        f"{i}. [{name}]({name}), {len((ROOT / name).read_text(encoding='utf-8').splitlines())} lines: {why}"
-        for i, (name, why) in enumerate(ORDER.items(), start=1)
-    ]
+    rows = []
+    for i, (name, why) in enumerate(ORDER.items(), start=1):
+        count = len((ROOT / name).read_text(encoding="utf-8").splitlines())
+        rows.append(f"{i}. [{name}]({name}), {count} lines: {why}")
     return "\n".join(rows)
 
 
@@ -32,16 +34,17 @@ def accuracy() -> str:
     return (ROOT / "benchmarks" / "accuracy.md").read_text(encoding="utf-8").strip()
 
 
-PARTS = {"lines": lines, "accuracy": accuracy}
+PARTS = {"lines": lines, "accuracy": accuracy, "E5": excerpt}
 
 
 def filled(text: str) -> str:
     """The text with every marked part made anew."""
     for name, part in PARTS.items():
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
-        text, found = re.subn(pattern, lambda m: f"{m[1]}{part()}\n{m[2]}", text, flags=re.S)
-        if found != 1:
-            raise SystemExit(f"README.md: expected one part {name}, found {found}")
+        start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        if (text.count(start), text.count(end)) != (1, 1):
+            raise SystemExit(f"README.md: expected {start.strip()} and {end}, once each")
+        before, _, rest = text.partition(start)
+        text = f"{before}{start}{part()}\n{end}{rest.partition(end)[2]}"
     return text
 
 

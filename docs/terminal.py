@@ -10,6 +10,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from docs import worked
+from docs.cells import Cell, cut
 from docs.measured import worst_errors
 from docs.page import cells_of
 from docs.rows import COLUMNS, ROWS, Row, paragraphs
@@ -27,6 +28,8 @@ def show(console: Console | None = None) -> None:
         console.print(Rule(f"{row.equation} {row.title}".strip(), characters="-", align="left"))
         console.print(lesson(row, numbers, min(console.width, 100)), markup=False)
         console.print(cells(row, console.width >= SIDE_BY_SIDE))
+        for piece in row.common:
+            console.print(*[each for cell in cut(piece) for each in code(cell)], sep="\n")
 
 
 def lesson(row: Row, numbers: worked.Numbers, width: int) -> str:
@@ -55,16 +58,18 @@ def cells(row: Row, beside: bool) -> Table:
 
 
 def implementation(row: Row, column: str) -> list[RenderableType]:
-    """The cells of one implementation; tagged lines have a > in front."""
-    out: list[RenderableType] = []
-    for cell in cells_of(row, column):
-        lines = enumerate(cell.code.splitlines())
-        code = "\n".join(f"{'>' if n in cell.marked else ' '} {line}" for n, line in lines)
-        out.append(f"{cell.name}  {cell.place}")
-        out.append(
-            Syntax(code, "python", theme="ansi_dark", background_color="default", word_wrap=True)
-        )
+    """The cells of one implementation, and the error that was measured."""
+    out = [each for cell in cells_of(row, column) for each in code(cell)]
     if row.checked:
         error = worst_errors(row.key)[list(COLUMNS).index(column)]
         out.append(f"gradient check of {row.checked}: worst error {error:.1e}")
     return out
+
+
+def code(cell: Cell) -> list[RenderableType]:
+    """Where it stands, and the lines, coloured; those that carry the equation after a >."""
+    lines = enumerate(cell.code.splitlines())
+    text = "\n".join(f"{'>' if n in cell.marked else ' '} {line}" for n, line in lines)
+    coloured = Syntax(text, "python", theme="ansi_dark").highlight(text)
+    coloured.overflow = "fold"
+    return [f"{cell.name}  {cell.place}", coloured]
