@@ -1,7 +1,8 @@
 """Convolutional networks from scratch: layers that you call, a loss, and a Net around them."""
 
 from cnn.activations import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
-from cnn.layers import AvgPool2D, BatchNorm2D, Conv2D, Dropout, Flatten, Layer, Linear, MaxPool2D
+from cnn.layer import Layer
+from cnn.layers import AvgPool2D, BatchNorm2D, Conv2D, Dropout, Flatten, Linear, MaxPool2D
 from cnn.losses import CrossEntropyLoss, Loss, MeanSquareLoss
 from cnn.net import Net
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from cnn.kernels import Array, relu
-from cnn.layers import Layer, Local
+from cnn.layer import Layer, Local
 
 __all__ = ["ReLU", "LeakyReLU", "Sigmoid", "Tanh", "Softmax"]
 

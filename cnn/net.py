@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from cnn.checks import labels_of
 from cnn.kernels import Array, keep_memory
-from cnn.layers import Layer
+from cnn.layer import Layer
 from cnn.losses import Loss
 from datasets import check_loss
 from datasets.weights import Weights, match_weights
