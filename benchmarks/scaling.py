@@ -1,5 +1,6 @@
 """More images, larger batches, longer runs; memory, start-up, and what surrounds the arithmetic."""
 
+import inspect
 import io
 import subprocess
 import sys
@@ -91,7 +92,7 @@ class Terminal(io.StringIO):
 
 def watched(batch: int) -> Run:
     """The Run of a command with default options."""
-    options: dict[str, Any] = dict.fromkeys(("resume", "load", "digits"))
+    options: dict[str, Any] = dict.fromkeys(inspect.signature(functional_net.main).parameters)
     options |= {"epochs": 1, "batch_size": batch}
     ctx: Any = SimpleNamespace(params=options, args=[], get_parameter_source=lambda _: None)
     return Run(ctx, np.random.default_rng(0))

@@ -90,15 +90,15 @@ def workload(name: str, quick: bool = False, whole: bool = False) -> Workload:
     """W1 to W7; quick: a tenth of the epoch or of the images; whole: W4 with all of MNIST."""
     X, y, X_test, y_test = digits()
     n = len(X) // (10 if quick else 1)
-    rows, y = X.reshape(len(X), -1)[:n], y[:n]
+    rows, targets = X.reshape(len(X), -1)[:n], y[:n]
     images = f"{n:,} images"
     if name == "W1":
         title = f"784-100-10, batch 20, an epoch of {images}"
-        return Workload(name, title, mlp(784, 100, 10), rows, y, 20, "epoch")
+        return Workload(name, title, mlp(784, 100, 10), rows, targets, 20, "epoch")
     if name in ("W2", "W3"):
         B = 10 if name == "W2" else 128
         title = f"784-100-50-10, batch {B}, an epoch of {images}"
-        return Workload(name, title, mlp(784, 100, 50, 10), rows, y, B, "epoch", lr=0.05)
+        return Workload(name, title, mlp(784, 100, 50, 10), rows, targets, B, "epoch", lr=0.05)
     if name == "W4":
         n = 300 if quick else len(X) if whole else 2000
         title = "conv 1-4-8 on 28x28, batch 100, a training step"
