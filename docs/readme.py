@@ -1,14 +1,22 @@
-"""Fill the marked parts of README.md from sources and measurements; nothing is typed by hand."""
+"""Fill the marked parts of README.md from sources and measurements; none is typed by hand."""
 
+import re
+import subprocess
 import sys
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "README.md"
 sys.path.insert(0, str(ROOT))
 
+from datasets import console  # noqa: E402
 from docs.excerpt import excerpt  # noqa: E402
 
+README = ROOT / "README.md"
+OUTPUT = ROOT / "docs" / "two_commands.txt"
+COMMANDS = ("functional_net.py --lr 0.1 --hidden_neurons 100", "net.py --epochs 2")
 ORDER = {
     "functional_net.py": "the whole story in pure functions: forward, loss, backward, update",
     "net.py": "the same story in objects; samples are columns",
@@ -20,34 +28,69 @@ ORDER = {
 }
 
 
-def lines() -> str:
+def text(name: str) -> str:
+    """A file of the repository, as it is."""
+    return (ROOT / name).read_text(encoding="utf-8").strip()
+
+
+def order() -> str:
     """The reading order, with the length of each file."""
-    rows = []
-    for i, (name, why) in enumerate(ORDER.items(), start=1):
-        count = len((ROOT / name).read_text(encoding="utf-8").splitlines())
-        rows.append(f"{i}. [{name}]({name}), {count} lines: {why}")
-    return "\n".join(rows)
+    return "\n".join(
+        f"{i}. [{name}]({name}), {len(text(name).splitlines())} lines: {why}"
+        for i, (name, why) in enumerate(ORDER.items(), start=1)
+    )
 
 
-def accuracy() -> str:
-    """The table that benchmarks/accuracy.py measured."""
-    return (ROOT / "benchmarks" / "accuracy.md").read_text(encoding="utf-8").strip()
+PARTS = {
+    "two commands": lambda: f"```text\n{text('docs/two_commands.txt')}\n```",
+    "accuracy": lambda: text("benchmarks/accuracy.md"),
+    "lines": order,
+    "E5": excerpt,
+    "digits": lambda: totals(text("benchmarks/digits.md")),
+}
 
 
-PARTS = {"lines": lines, "accuracy": accuracy, "E5": excerpt}
+def totals(table: str) -> str:
+    """The head of the table of own digits, its sums, and the command that measured it."""
+    lines = table.splitlines()
+    rows = [line.replace("**", "") for line in lines if "**" in line or "MNIST, the" in line]
+    return "\n".join([*lines[:2], *rows, "", *lines[-1:]])
 
 
-def filled(text: str) -> str:
-    """The text with every marked part made anew."""
+def filled(readme: str) -> str:
+    """The text with every marked part made anew. Raises ValueError where one is missing."""
     for name, part in PARTS.items():
-        start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-        if (text.count(start), text.count(end)) != (1, 1):
-            raise SystemExit(f"README.md: expected {start.strip()} and {end}, once each")
-        before, _, rest = text.partition(start)
-        text = f"{before}{start}{part()}\n{end}{rest.partition(end)[2]}"
-    return text
+        pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+        now = part().replace("\\", r"\\")
+        readme, found = re.subn(pattern, rf"\g<1>{now}\n\g<2>", readme, flags=re.S)
+        if found != 1:
+            raise ValueError(f"README.md: expected one part {name!r}, found {found}")
+    return readme
+
+
+def measure() -> None:
+    """Run the two commands and keep what they print."""
+    shown = []
+    for command in COMMANDS:
+        words = [sys.executable, *command.split()]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+        shown += [f"$ python {command}", done.stdout]
+    OUTPUT.write_text("\n".join(shown), encoding="utf-8")
+
+
+app = typer.Typer(**console.SETTINGS)
+
+
+@app.command()
+def main(
+    run: Annotated[bool, typer.Option("--run", help="Run the two commands first.")] = False,
+) -> None:
+    """Write the marked parts of README.md anew."""
+    if run:
+        measure()
+    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+    console.say("README.md is up to date")
 
 
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
-    print(f"{README.name} is up to date", file=sys.stderr)
+    console.run(app)
