@@ -5,45 +5,17 @@ import sys
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small arrays: threads only get in the way
 
-from typing import Annotated, Any
+from collections.abc import Iterator  # noqa: E402
+from typing import Annotated, Any  # noqa: E402
 
-import numpy as np
-import typer
+import numpy as np  # noqa: E402
+import typer  # noqa: E402
 
-from datasets import console
-from gradcheck.core import CannotCheck
-from gradcheck.report import Report, verdict
+from datasets import console  # noqa: E402
+from gradcheck.core import CannotCheck  # noqa: E402
+from gradcheck.report import Report, table, verdict  # noqa: E402
 
 NETS = ("functional", "net", "cnn")
-
-
-def own(target: str, inputs: list[str], args: str | None, accumulates: bool, seconds: float,
-        float64: bool, **options: Any) -> list[Report]:  # fmt: skip
-    """A layer, a pair of functions or a loss out of somebody's file."""
-    from gradcheck import bring, load
-    from gradcheck.judge import judge_widely
-
-    module, things, names = load.load(target, float64)
-    rng = np.random.default_rng(options["seed"])
-    if not inputs:
-        raise CannotCheck(
-            f"say the shape of what {names[0]} takes: --input 5,3 (one --input for each argument)"
-        )
-    arrays = [load.make_input(text, rng, 2.5) for text in inputs]
-    settings = bring.Options(**options, generators=load.generators(module))
-    if len(things) > 2:
-        raise CannotCheck(f"expected one class, or forward,backward; got {len(things)} names")
-    first = load.construct(module, things[0], names[0], args)
-    with load.quiet():
-        if len(things) == 2 or isinstance(things[0], load.FUNCTION):
-            case = bring.function_case(
-                things[0], things[1] if len(things) == 2 else None, arrays, settings
-            )
-        else:
-            case = bring.layer_case(first, arrays, settings, names[0])
-        return [judge_widely(case, options["seed"], accumulates, seconds)]
-
-
 app = typer.Typer(**console.SETTINGS)
 
 
@@ -51,86 +23,178 @@ def option(*names: str, help: str, **more: Any) -> Any:
     return typer.Option(*names, help=help, show_default=False, **more)
 
 
-def words(text: str | None) -> list[str] | None:
-    return text.split(",") if text else None
+Words = Annotated[str | None, option("--params", help="Names of the parameters, W,b, if not found.")]
 
 
 @app.command()
 def main(
-    target: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[functional|net|cnn|FILE.py:NAME|FILE.py:FORWARD,BACKWARD]",
-            help="One of our nets, or yours.  [default: all of ours]",
-            show_default=False,
-        ),
-    ] = None,
-    shapes: Annotated[
-        list[str] | None,
-        option(
-            "--input",
-            metavar="SHAPE",
-            help="Shape of an input, 5,3, once per argument; 5,3:int7 for indices below 7; or a value.",
-        ),
-    ] = None,
-    args: Annotated[
-        str | None,
-        option(
-            "--args",
-            metavar="ARGS",
-            help="Arguments of the constructor, as in a call: --args '3, 4, bias=True'.",
-        ),
-    ] = None,
-    params: Annotated[
-        str | None, option("--params", help="Names of the parameters, W,b, if not found.")
-    ] = None,
-    grads: Annotated[
-        str | None, option("--grads", help="Names of their gradients, dW,db, in that order.")
-    ] = None,
+    target: Annotated[str | None, typer.Argument(
+        metavar="[functional|net|cnn|FILE.py:NAME|FILE.py:FORWARD,BACKWARD]",
+        help="One of our nets, or yours.  [default: all of ours]", show_default=False)] = None,
+    shapes: Annotated[list[str] | None, option("--input", metavar="SHAPE",
+        help="Shape of an input: 5,3, once per argument; 5,3:int7 for indices; or any value.")] = None,
+    args: Annotated[str | None, option("--args", metavar="ARGS",
+        help="Arguments of the constructor, as in a call: --args '3, 4, bias=True'.")] = None,
+    params: Words = None,
+    grads: Annotated[str | None, option("--grads",
+        help="Names of their gradients, dW,db, in the same order.")] = None,
     forward: Annotated[str | None, option("--forward", help="Name of the forward method.")] = None,
-    backward: Annotated[
-        str | None, option("--backward", help="Name of the backward method.")
-    ] = None,
-    setup: Annotated[
-        str | None,
-        option(
-            "--setup",
-            metavar="CODE",
-            help="Run first, with the object as `layer`: --setup 'layer.build(3)'.",
-        ),
-    ] = None,
+    backward: Annotated[str | None, option("--backward", help="Name of the backward one.")] = None,
+    setup: Annotated[str | None, option("--setup", metavar="CODE",
+        help="Run first, with the object as layer: --setup 'layer.build(3)'.")] = None,
     columns: Annotated[bool, option("--columns", help="Samples are columns.")] = False,
-    label_input: Annotated[
-        bool, option("--label_input", help="The last argument of forward is labels.")
-    ] = False,
-    accumulates: Annotated[
-        bool, option("--accumulates", help="Gradients may add up from call to call.")
-    ] = False,
-    mean: Annotated[
-        bool, option("--mean", help="Parameters' gradients are divided by the batch on purpose.")
-    ] = False,
-    keep: Annotated[
-        bool, option("--keep", help="Keep the parameters' values; they are drawn anew otherwise.")
-    ] = False,
-    float64: Annotated[
-        bool, option("--float64", help="Read float64 where the file says float32.")
-    ] = False,
-    every: Annotated[bool, option("--all", help="Every entry, however long it takes.")] = False,
+    label_input: Annotated[bool, option("--label_input",
+        help="The last argument of forward is labels.")] = False,
+    accumulates: Annotated[bool, option("--accumulates",
+        help="Gradients may add up from call to call.")] = False,
+    mean: Annotated[bool, option("--mean",
+        help="Gradients of parameters are divided by the batch on purpose.")] = False,
+    no_dx: Annotated[bool, option("--no_dx",
+        help="The input's gradient is not computed: a first layer.")] = False,
+    keep: Annotated[bool, option("--keep",
+        help="Leave the parameters as built; they get generic values otherwise.")] = False,
+    float64: Annotated[bool, option("--float64",
+        help="Read float64 where the file says float32.")] = False,
+    every: Annotated[bool, option("--all",
+        help="Every entry one by one, of the real nets too (784-100-10: 79,510).")] = False,
+    taylor: Annotated[bool, option("--taylor", help="The order of the remainder.")] = False,
+    sweep: Annotated[bool, option("--sweep", help="Error against step size.")] = False,
+    plant: Annotated[str | None, option("--plant", metavar="NAME",
+        help="Plant a mistake in a copy of our code; `list` lists them.")] = None,
+    hunt: Annotated[bool, option("--hunt", help="Plant a hidden one, and guess.")] = False,
+    proof: Annotated[int | None, option("--proof", metavar="N", min=1,
+        help="All plants, and N correct layers and nets: found, named, false alarms.")] = None,
     seed: Annotated[int, option("--seed", min=0, help="Of the numbers that are drawn.")] = 0,
-) -> None:
+) -> None:  # fmt: skip
     """Compare gradients with differences: exit 0 right, 1 wrong, 2 could not be checked."""
     if target is not None and target not in NETS:
-        reports = own(target, shapes or [], args, accumulates, np.inf if every else 10.0, float64,
-                      params=words(params), grads=words(grads), columns=columns, label_input=label_input,
-                      forward=forward, backward=backward, keep=keep, mean=mean, setup=setup, seed=seed)  # fmt: skip
-        for report in reports:
-            print(report)
-        finish(reports)
+        if taylor or sweep or plant or hunt or proof:
+            raise typer.BadParameter("--taylor, --sweep, --plant, --hunt, --proof are for our nets")
+        finish(own(target, shapes or [], args, accumulates, np.inf if every else 10.0, float64,
+                   params=words(params), grads=words(grads), forward=forward, backward=backward,
+                   setup=setup, columns=columns, label_input=label_input, mean=mean, keep=keep,
+                   no_dx=no_dx, seed=seed))  # fmt: skip
+    if shapes or args or params or grads:
+        raise typer.BadParameter("--input, --args, --params, --grads expect FILE.py:NAME first")
+    targets = [target] if target else list(NETS)
+    if plant:
+        show_plant(plant, seed)
+    elif hunt:
+        from gradcheck.hunt import play
+
+        play(targets, None if seed == 0 else seed)
+    elif proof:
+        from gradcheck.proof import proof as lines
+
+        for line in lines(proof, seed):
+            print(line, flush=True)
+    elif taylor or sweep:
+        draw(targets, taylor, sweep, seed)
+    else:
+        finish_ours([report for name in targets for report in ours(name, every, seed)])
 
 
-def finish(reports: list[Report]) -> None:
+def words(text: str | None) -> list[str] | None:
+    return text.split(",") if text else None
+
+
+# --- yours --------------------------------------------------------------------
+
+
+def own(target: str, inputs: list[str], args: str | None, accumulates: bool, seconds: float,
+        float64: bool, **options: Any) -> Report:  # fmt: skip
+    """A layer, a pair of functions or a loss out of somebody's file."""
+    from gradcheck import bring, load
+    from gradcheck.judge import judge_widely
+
+    module, things, names = load.load(target, float64)
+    if len(things) > 2:
+        raise CannotCheck(f"expected one class, or FORWARD,BACKWARD; got {len(things)} names")
+    if not inputs:
+        hint = "--input 5,3 (one --input for each argument)"
+        raise CannotCheck(f"say the shape of what {names[0]} takes: {hint}")
+    rng = np.random.default_rng(options["seed"])
+    arrays = [load.make_input(text, rng, 2.5) for text in inputs]
+    settings = bring.Options(**options, generators=load.generators(module))
+    thing = load.construct(module, things[0], names[0], args)
+    with load.quiet():
+        if len(things) == 2 or isinstance(thing, load.FUNCTION):
+            pair = things[0], things[1] if len(things) == 2 else None
+            case = bring.function_case(*pair, arrays, settings)
+        else:
+            case = bring.layer_case(thing, arrays, settings, names[0])
+        return judge_widely(case, options["seed"], accumulates, seconds)
+
+
+def finish(report: Report) -> None:
+    print(report)
+    print(verdict([report]))
+    raise typer.Exit(0 if report.ok else 1)
+
+
+# --- ours ---------------------------------------------------------------------
+
+
+def ours(target: str, every: bool, seed: int) -> Iterator[Report]:
+    """Small cases with every entry; then the real net, along directions or (--all) every entry."""
+    from gradcheck import real, specimens
+    from gradcheck.judge import judge_widely
+
+    reports = []
+    for case in specimens.CASES[target](np.random.default_rng(seed)):
+        reports.append(judge_widely(case, seed))
+    reports.append(real.every_entry(target, progress, seed) if every else real.judge_real(target, seed))
+    print("\n".join([{"functional": "functional_net"}.get(target, target), *table(reports)]), flush=True)
+    yield from reports
+
+
+def progress(ticks: Iterator, total: int) -> Iterator:
+    """A bar on a terminal, nothing on a pipe."""
+    if not sys.stderr.isatty():
+        return ticks
+    from rich.console import Console
+    from rich.progress import track
+
+    return iter(track(ticks, "entries", total=total, console=Console(stderr=True)))
+
+
+def finish_ours(reports: list[Report]) -> None:
     print(verdict(reports))
     raise typer.Exit(0 if all(reports) else 1)
+
+
+def draw(targets: list[str], taylor: bool, sweep: bool, seed: int) -> None:
+    from gradcheck import pictures, specimens
+
+    if taylor:
+        for target in targets:
+            cases = specimens.CASES[target](np.random.default_rng(seed))
+            case = [c for c in cases if c.name.startswith("net")][-1]
+            case.name = f"{target}, {case.name}"
+            print("\n".join(pictures.taylor(case, seed)))
+    if sweep:
+        print("\n".join(pictures.sweep(pictures.tanh_layer)))
+
+
+def show_plant(name: str, seed: int) -> None:
+    from gradcheck.plant_list import PLANTS
+    from gradcheck.plants import diff, examine
+
+    if name == "list":
+        for p in PLANTS:
+            print(f"{p.name:36} {p.file}, {p.function}")
+        return
+    found = [p for p in PLANTS if p.name == name]
+    if not found:
+        near = [p.name for p in PLANTS if name.lower() in p.name]
+        raise CannotCheck(f"no plant {name!r}; {', '.join(near) or '--plant list lists them'}")
+    print("\n".join(diff(found[0])) + "\n")
+    harvest = examine(found[0], seed)
+    print("\n".join(str(report) for report in harvest.reports))
+    if harvest.trouble:
+        print(f"the planted code raised {harvest.trouble}")
+    print(f"\nFOUND  {name}" if harvest.found else f"\nNOT FOUND  {name}")
+    raise typer.Exit(1 if harvest.found else 0)
 
 
 if __name__ == "__main__":

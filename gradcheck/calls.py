@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck import leaves
-from gradcheck.case import Array
+from gradcheck.case import Array, handed
 from gradcheck.core import CannotCheck
 from gradcheck.load import seeded
 from gradcheck.purity import where
@@ -89,10 +89,10 @@ class Run:
         for g, state in zip(call.generators, call.states, strict=False):
             g.bit_generator.state = state
         values = {
-            ("input", k): copy.deepcopy(v) if isinstance(v, dict) else v
+            ("input", k): handed(v) if isinstance(v, np.ndarray) else copy.deepcopy(v)
             for k, v in enumerate(call.inputs)
         }
-        values |= {("label", k): v for k, v in enumerate(call.inputs)}
+        values |= {("label", k): v for (_, k), v in values.items()}
         values |= {("made_label", 0): call.label, ("context", 0): self.context, ("train", 0): True,
                    ("test", 0): False, ("mode", 0): "train"}  # fmt: skip
         self.values = values

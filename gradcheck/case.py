@@ -107,8 +107,12 @@ def frozen(*arrays: Array) -> Iterator[None]:
 
 
 def random_signs(shape: tuple[int, ...], rng: np.random.Generator, count: int = 8) -> list[Array]:
-    """Signs never weaken a wrong entry; two equal errors cancel in half of them, hence 8."""
-    return [rng.choice([-1.0, 1.0], shape) for _ in range(count)]
+    """Signs never weaken a wrong entry; two equal errors cancel in half of them, hence 8.
+
+    A step along 79,510 signs is 282 times as long as h, and bends: they are scaled half-way back.
+    """
+    scale = max(1, int(np.prod(shape))) ** -0.25
+    return [scale * rng.choice([-1.0, 1.0], shape) for _ in range(count)]
 
 
 def directions(loss: Forward, p: Array, grad: Array, dy: Any, ways: list[Array]) -> Result:

@@ -101,11 +101,11 @@ def judge_widely(
     if not report.ok or not case.takes_upstream or X is None or case.parts:
         return report
     wide = _wide(case, X, seed, accumulates, seconds)
-    if wide and not wide.ok:
+    if wide is not None and not wide.ok:
         wide.notes.append("this shows at inputs up to +-10; up to +-2.5 all is right")
         return wide
     tied = _tied(case, X, np.random.default_rng(seed))
-    if tied and not tied.ok:
+    if tied is not None and not tied.ok:
         report.rows.append(tied)
     return report
 

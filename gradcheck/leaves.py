@@ -199,5 +199,7 @@ def match(parameters: list[Path], candidates: list[tuple[Path, Any]], changed: s
 def looks_like_parameter(path: Path) -> bool:
     words = [_plain(k) for k in path]
     contained = any(w in CONTAINERS for w in words[:-1])
+    if any(GRADIENTS.fullmatch(w) for w in words[:-1]):
+        return False
     name = words[-2] if len(words) > 1 and words[-1] in VALUE else words[-1]
     return bool((contained or PARAMETER.fullmatch(name)) and not STATE.search(name))

@@ -18,7 +18,7 @@ def taylor_orders(case: Case, seed: int = 0, factor: float = 1.0) -> list[tuple[
     rng = np.random.default_rng(seed)
     dy = choose_upstream(case, case.forward(), rng)
     grads = case.backward(dy)
-    ways = {k: random_signs(p.shape, rng, 1)[0] / np.sqrt(p.size) for k, p in case.arrays.items()}
+    ways = {k: random_signs(p.shape, rng, 1)[0] / p.size**0.25 for k, p in case.arrays.items()}
     slope = factor * sum(float((grads[k] * way).sum()) for k, way in ways.items())
     before = {k: p.copy() for k, p in case.arrays.items()}
     start, rows = np.array(case.forward()), []

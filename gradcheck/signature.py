@@ -103,7 +103,10 @@ def forward_roles(function: Callable, given: int) -> list[Argument]:
         p for p in parameters(function) if not _flag(p) and p.name not in ("ctx", "context")
     ]
     required = [p for p in open_slots if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
-    auto = given < len(required)  # then labels are made, not given
+    lacking = len(required) - given  # labels that are made, not given: the clearest names first
+    strong = [p.name for p in required if STRONG.fullmatch(p.name)]
+    weak = [p.name for p in required if WEAK.fullmatch(p.name)]
+    made = (strong + weak)[: max(0, lacking)]
     for p in parameters(function):
         flag = _flag(p)
         label = (
@@ -120,13 +123,11 @@ def forward_roles(function: Callable, given: int) -> list[Argument]:
         elif p.kind is p.VAR_POSITIONAL:
             args += [Argument("*", "input", k) for k in range(count, given)]
             count = given
-        elif auto and label == "label" and p in required:
+        elif p.name in made:
             args.append(Argument(p.name, "made_label"))
         elif count < given and p.kind is not p.KEYWORD_ONLY:
             args.append(Argument(p.name, label or "input", count))
             count += 1
-        elif p in required and label:
-            args.append(Argument(p.name, "made_label"))
         elif p in required:
             missing.append(p.name)
     total = len(required)

@@ -1,0 +1,157 @@
+"""The rule: what counts as wrong, what a kink excuses, and what cannot be checked."""
+
+import numpy as np
+import pytest
+
+from gradcheck.case import Case, check_case, directions, random_signs, spread
+from gradcheck.core import CannotCheck, check
+from gradcheck.judge import judge
+from gradcheck.pictures import sweep_errors, tanh_layer, taylor_orders
+
+
+def quadratic(n=6):
+    p = spread((n,), np.random.default_rng(0))
+    return lambda: (p**2).sum(), p
+
+
+def test_a_right_gradient_passes_and_one_part_in_ten_thousand_off_does_not():
+    loss, p = quadratic()
+    assert not check(loss, {"p": p}, {"p": 2 * p})["p"].wrong.any()
+    off = 2 * p * np.array([1, 1, 1.0001, 1, 1, 1])
+    assert list(check(loss, {"p": p}, {"p": off})["p"].wrong) == [False, False, True] + 3 * [False]
+
+
+def test_parameters_come_back_bit_for_bit():
+    loss, p = quadratic()
+    before = p.copy()
+    check(loss, {"p": p}, {"p": 0 * p})
+    np.testing.assert_array_equal(p, before)
+
+
+def test_a_true_gradient_of_zero_passes_where_a_relative_rule_would_divide_noise_by_noise():
+    p, big = np.ones(3), 1e6
+    assert not check(lambda: big + 0 * p.sum(), {"p": p}, {"p": np.zeros(3)})["p"].wrong.any()
+
+
+def test_a_loss_that_cancels_is_as_noisy_as_what_it_cancels():
+    z = np.array([400.0, 0.3])  # log-sum-exp: 400 - 400, a loss near 0 with the noise of 400
+    loss = lambda: np.log(np.exp(z - z.max()).sum()) + z.max() - z[0]
+    p = np.exp(z - 400)
+    assert not check(loss, {"z": z}, {"z": p / p.sum() - [1, 0]})["z"].wrong.any()
+
+
+def test_a_straddled_kink_is_settled_and_a_wrong_gradient_beside_it_is_not():
+    x = np.array([4e-6, -4e-6, 1.0])  # the step of 1e-5 reaches over the kink of the first two
+    loss = lambda: np.maximum(x, 0)
+    right = check(loss, {"x": x}, {"x": np.array([1.0, 0.0, 1.0])})["x"]
+    assert list(right.kinks) == [True, True, False] and not right.wrong.any()
+    for wrong in ([0.5, 0, 1], [1, 0.1, 1], [0, 1, 1], [1, 0, 0.5]):
+        assert check(loss, {"x": x}, {"x": np.array(wrong, float)})["x"].wrong.sum() >= 1
+
+
+def test_on_a_kink_every_value_between_the_slopes_is_right_and_none_outside():
+    x = np.zeros(1)
+    for slope, ok in ((0.0, True), (0.5, True), (1.0, True), (-0.1, False), (1.1, False)):
+        result = check(lambda: np.maximum(x, 0), {"x": x}, {"x": np.array([slope])})["x"]
+        assert result.wrong.any() == (not ok)
+
+
+def test_a_kink_excuses_no_other_entry():
+    x = np.array([0.0, 1.0])
+    result = check(lambda: np.maximum(x, 0), {"x": x}, {"x": np.array([0.0, 0.9])})["x"]
+    assert list(result.wrong) == [False, True]
+
+
+def test_several_kinks_at_once_are_judged_beside_the_point():
+    W = np.array([[1.0, -2.0, 0.5], [0.7, 0.3, -1.1]])
+    X = np.zeros((1, 2))  # a blank image and no bias: all three units on their kink
+
+    def case(scale: float) -> Case:
+        backward = lambda dy: {"X": scale * (dy * (X @ W > 0)) @ W.T}
+        return Case("blank", {"X": X}, lambda: (lambda: np.maximum(X @ W, 0), backward))
+
+    assert judge(case(1.0)).ok
+    assert judge(case(1.0))["X"].result.kinks.any()
+    assert not judge(case(1.5)).ok
+
+
+def test_ones_as_upstream_would_pass_a_softmax_that_returns_zeros():
+    X = spread((3, 5), np.random.default_rng(0))
+
+    def softmax():
+        e = np.exp(X)
+        return e / e.sum(1, keepdims=True)
+
+    zeros = {"X": np.zeros_like(X)}
+    assert not check(softmax, {"X": X}, zeros, np.ones((3, 5)))["X"].wrong.any()
+    random = np.random.default_rng(0).normal(size=(3, 5))
+    assert check(softmax, {"X": X}, zeros, random)["X"].wrong.all()
+
+
+def test_a_parameter_that_is_a_strided_view_is_moved_itself_and_not_a_copy():
+    base = np.arange(1.0, 13).reshape(3, 4)
+    view = base.T[::2]
+    assert not check(lambda: (base**2).sum(), {"v": view}, {"v": 2 * view})["v"].wrong.any()
+
+
+def test_a_loss_that_returns_its_buffer_is_copied():
+    p, buffer = np.array([1.0, 2.0]), np.zeros(2)
+    loss = lambda: np.multiply(p, p, out=buffer)
+    assert not check(loss, {"p": p}, {"p": 2 * p})["p"].wrong.any()
+
+
+def test_shapes_are_never_broadcast():
+    loss, p = quadratic()
+    assert check(loss, {"p": p}, {"p": np.float64(1.0)})["p"].wrong.all()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(np.float32(1), "float32: differences need float64"), (np.nan, "not finite: it holds nan")],
+)
+def test_what_cannot_be_checked_is_refused(value, message):
+    with pytest.raises(CannotCheck, match=message):
+        check(lambda: value, {}, {})
+
+
+def test_chance_is_refused():
+    rng = np.random.default_rng(0)
+    with pytest.raises(CannotCheck, match="not deterministic: two calls"):
+        check(lambda: rng.random(), {}, {})
+
+
+def test_random_signs_find_a_single_zeroed_entry_of_a_large_array():
+    W = spread((100, 79), np.random.default_rng(1))
+    grad = 2 * W
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        ways = random_signs(W.shape, rng)
+        assert not directions(lambda: (W**2).sum(), W, grad, 1.0, ways).wrong.any()
+        bad = grad.copy()
+        bad[tuple(rng.integers(79, size=2))] *= 0.99
+        assert directions(lambda: (W**2).sum(), W, bad, 1.0, ways).wrong.any()
+
+
+def test_taylor_order_is_two_when_right_and_falls_towards_one_when_wrong():
+    p = spread((7,), np.random.default_rng(0))
+    functions = lambda: np.tanh(p), lambda dy: {"p": dy * (1 - np.tanh(p) ** 2)}
+    case = Case("tanh", {"p": p}, lambda: functions, inputs=("p",))
+    assert taylor_orders(case)[-1][2] == pytest.approx(2, abs=0.01)
+    assert taylor_orders(case, factor=1.01)[-1][2] < 1.1
+
+
+def test_step_of_1e_5_is_near_the_best_and_1e_9_is_not():
+    errors = sweep_errors(*tanh_layer(np.float64), np.array([1e-5, 1e-9, 1e-2]))
+    assert errors[0] < 1e-10 < 1e-8 < errors[1] and errors[2] > 1e-7
+
+
+def test_float32_is_no_use_at_any_step():
+    errors = sweep_errors(*tanh_layer(np.float32), 10.0 ** -np.arange(1, 9))
+    assert errors.min() > 1e-6
+
+
+def test_missing_gradients_are_named():
+    p = np.ones(2)
+    case = Case("c", {"p": p, "q": p.copy()}, lambda: (lambda: p.sum(), lambda dy: {"p": p}))
+    with pytest.raises(CannotCheck, match="no gradient for q"):
+        check_case(case, np.random.default_rng(0))
