@@ -133,7 +133,7 @@ def main(
     lr: Annotated[
         console.Rates,
         typer.Option("--lr", parser=console.learning_rate, help=console.LR_HELP, metavar="RATE"),
-    ] = "0.03",  # type: ignore[assignment]
+    ] = "0.02",  # type: ignore[assignment]
     momentum: Annotated[
         console.Rates,
         typer.Option(

@@ -1,8 +1,8 @@
 """What every layer promises: the call remembers, forward does not.
 
-Y = layer(X)           training: returns Y, remembers the local gradient
-dX = layer.backward(dY)     the gradients of params are in layer.grads
-Y = layer.forward(X)   inference: remembers nothing
+Y = layer(X)             training: returns Y and remembers the local gradient
+dX = layer.backward(dY)  the gradients of params are then in layer.grads
+Y = layer.forward(X)     inference: remembers nothing
 """
 
 from typing import Any, NoReturn
