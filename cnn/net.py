@@ -155,8 +155,8 @@ class Net:
                     velocity[name] = np.zeros_like(W)
                 V = velocity[name]
                 V *= momentum
-                V -= lr * layer.grads[name]
-                W += V  # (E9)
+                V -= lr * layer.grads[name]  # (E9)
+                W += V
 
     # --- train ----------------------------------------------------------------
 

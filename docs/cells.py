@@ -66,9 +66,10 @@ def sections(path: str) -> list[tuple[int, str]]:
 def cut(piece: str, equation: str = "") -> list[Cell]:
     """The cells of "path::owner": a function, or what carries the equation in a class or a file.
 
-    Raises LookupError where there is nothing to cut.
+    A path may be a folder. Raises LookupError where there is nothing to cut.
     """
-    path, _, owner = piece.partition("::")
+    place, _, owner = piece.partition("::")
+    path = place if place.endswith(".py") else home(place, owner)
     known = functions(path)
     inside = [name for name in known if f"{name}.".startswith(f"{owner}.") or not owner]
     if owner not in known:  # a class or a whole file
@@ -77,6 +78,15 @@ def cut(piece: str, equation: str = "") -> list[Cell]:
         what = f"no line with ({equation})" if equation else "no such function"
         raise LookupError(f"{path}: {owner or 'the file'} has {what}")
     return [_cell(path, name, known[name], equation) for name in inside]
+
+
+def home(folder: str, owner: str) -> str:
+    """The file of the folder that defines a function or a class."""
+    for file in sorted((ROOT / folder).glob("*.py")):
+        path = f"{folder}/{file.name}"
+        if any(f"{name}.".startswith(f"{owner}.") for name in functions(path)):
+            return path
+    raise LookupError(f"{folder}: no file defines {owner}")
 
 
 def tagged(path: str, function: Function, equation: str) -> list[int]:

@@ -14,7 +14,9 @@ def excerpt(key: str = "E5") -> str:
     table = {
         "": [f"`{column}`: {style}" for column, style in COLUMNS.items()],
         "---": ["---"] * len(COLUMNS),
-        "formula, `'` transposes": [f"`{row.formulas[style.split()[-1]]}`" for style in COLUMNS.values()],
+        "formula, `'` transposes": [
+            f"`{row.formulas[style.split()[-1]]}`" for style in COLUMNS.values()
+        ],
         "code": [
             "<br>".join(f"`{line}`" for cell in cells for line in code(cell)) for cells in tagged
         ],

@@ -24,15 +24,15 @@ def formula(text: str, symbols: Mapping[str, str]) -> str:
 
 
 def inline(text: str, symbols: Mapping[str, str]) -> str:
-    """A formula within a sentence."""
-    return f"<math>{_row(TOKEN.findall(text), symbols)}</math>"
+    """A formula within a sentence; its fractions keep to the line, a / b."""
+    return f"<math>{_row(TOKEN.findall(text), symbols, flat=True)}</math>"
 
 
-def _row(tokens: list[str], symbols: Mapping[str, str]) -> str:
+def _row(tokens: list[str], symbols: Mapping[str, str], flat: bool = False) -> str:
     """All that stands before the end, or before the bracket that closes."""
     parts: list[str] = []
     while tokens and (token := tokens.pop(0)) != ")":
-        if token == "/":
+        if token == "/" and not flat:
             below = _atom(tokens.pop(0), tokens, symbols)
             parts[-1] = f"<mfrac>{_bare(parts[-1])}{_bare(below)}</mfrac>"
         elif token == "'":

@@ -17,6 +17,7 @@ N, D, H, K = 5, 7, 3, 11  # primes that differ: no transpose and no factor can h
 Errors = tuple[float, float, float]  # functional_net, net, cnn; a correct gradient stays below 1e-7
 
 
+@cache
 def worst_errors(row: str) -> Errors:
     """The worst error in functional_net, net and cnn; inf where a rule of the checker is broken."""
     return tuple(worst(case, arrays) for case, arrays in cases()[row])  # type: ignore[return-value]

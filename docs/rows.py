@@ -98,9 +98,9 @@ INTRODUCTION = """
 DENSE = {  # where the fully connected layer has its code
     "functional_net": ("functional_net.py",),
     "net": ("net.py::FullyConnectedLayer",),
-    "cnn": ("cnn/layers.py::Linear",),
+    "cnn": ("cnn::Linear",),
 }
-REMEMBERED = {**DENSE, "cnn": ("cnn/layers.py::Linear.training_pass", "cnn/layers.py::Linear")}
+REMEMBERED = {**DENSE, "cnn": ("cnn::Linear.training_pass", "cnn::Linear")}
 
 ROWS = [
     Row(
@@ -131,7 +131,7 @@ ROWS = [
                 "net.py::FullyConnectedLayer.build",
                 "net.py::FeedForwardNet._widen",
             ),
-            "cnn": ("cnn/layers.py::Linear.__init__",),
+            "cnn": ("cnn::Linear.__init__",),
         },
         worked=["X, y", "W1, b1, W2, b2"],
         told="""
@@ -156,7 +156,8 @@ ROWS = [
         neurons and all samples of the batch.
 
         $b$ has one row only, and NumPy adds it to each row of the product (it broadcasts).
-        One number used N times: keep that in mind for E6.
+        One number used N times: keep that in mind for E6. A convolution is this layer once more,
+        with the windows of the images for samples: `Conv2D` carries the same numbers.
         """,
         table="""
         X  input    (N, D)  (D, N)  X | A1                 X | self.X  X
@@ -195,8 +196,8 @@ ROWS = [
             "functional_net": ("functional_net.py",),
             "net": ("net.py::ReLuLayer",),
             "cnn": (
-                "cnn/activations.py::ReLU",
-                "cnn/kernels.py::relu",
+                "cnn::ReLU",
+                "cnn::relu",
             ),
         },
         worked=["A1 = max(Z1, 0)"],
@@ -237,7 +238,7 @@ ROWS = [
         cells={
             "functional_net": ("functional_net.py::cross_entropy",),
             "net": ("net.py::SoftmaxCrossEntropy",),
-            "cnn": ("cnn/losses.py::CrossEntropyLoss",),
+            "cnn": ("cnn::CrossEntropyLoss",),
         },
         worked=["P = softmax(logits)", "p_t = sum_k(P * y)", "loss = mean(-log(p_t))"],
         told="""
@@ -274,7 +275,7 @@ ROWS = [
         cells={
             "functional_net": ("functional_net.py::cross_entropy",),
             "net": ("net.py::SoftmaxCrossEntropy",),
-            "cnn": ("cnn/losses.py::CrossEntropyLoss",),
+            "cnn": ("cnn::CrossEntropyLoss",),
         },
         worked=["dlogits = (P - y) / N"],
         told="""
@@ -348,7 +349,7 @@ ROWS = [
     ),
     Row(
         key="E7",
-        title="The input gradient",
+        title="The gradient of the input",
         formulas={
             "rows": "dX = dY W'",
             "columns": "dX = W' dY",
@@ -404,8 +405,8 @@ ROWS = [
             "functional_net": ("functional_net.py",),
             "net": ("net.py::ReLuLayer",),
             "cnn": (
-                "cnn/activations.py::ReLU.training_pass",
-                "cnn/activations.py::Activation",
+                "cnn::ReLU.training_pass",
+                "cnn::Activation",
             ),
         },
         worked=["on = Z1 > 0", "dZ1 = dA1 * on"],
@@ -444,7 +445,7 @@ ROWS = [
                 "functional_net.py",
             ),
             "net": ("net.py::FeedForwardNet",),
-            "cnn": ("cnn/net.py::Net",),
+            "cnn": ("cnn::Net",),
         },
         worked=[
             "V_new = momentum * V - lr * dW2",
@@ -483,7 +484,7 @@ ROWS = [
         cells={
             "functional_net": ("functional_net.py::train_epoch",),
             "net": ("net.py::FeedForwardNet.train_epoch",),
-            "cnn": ("cnn/net.py::Net.train_epoch",),
+            "cnn": ("cnn::Net.train_epoch",),
         },
         worked=["losses"],
         told="""
@@ -519,8 +520,8 @@ ROWS = [
                 "net.py::FeedForwardNet.evaluate",
             ),
             "cnn": (
-                "cnn/net.py::hits",
-                "cnn/net.py::Net.accuracy",
+                "cnn::hits",
+                "cnn::Net.accuracy",
             ),
         },
         worked=[
@@ -561,12 +562,17 @@ ROWS = [
         cells={
             "functional_net": ("functional_net.py::input_gradient",),
             "net": ("net.py::FeedForwardNet.input_gradient",),
-            "cnn": ("cnn/net.py::Net.input_gradient",),
+            "cnn": ("cnn::Net.input_gradient",),
         },
-        worked=["dX", "slope = (L_plus - L_minus) / (2 * h)", "backprop"],
+        worked=[
+            "slope_far = (up_far - down_far) / (2 * h_far)",
+            "slope_near = (up_near - down_near) / (2 * h_near)",
+            "backprop",
+            "dX",
+        ],
         told="""
-        The loss with `W2[0, 0]` moved by 0.01 up and down; the slope is what E5 found. A
-        shorter h would agree to more digits.
+        Here p is `W2[0, 0]`, moved by 0.5 and then by 0.1: a fifth of h leaves a twenty-fifth of
+        the error. The third line is what E5 found, the last where the way back ends.
         """,
         checked="all arrays",
         common=("gradcheck/core.py::shifted", "gradcheck/core.py::compare"),

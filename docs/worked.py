@@ -116,14 +116,16 @@ def there_and_back(layers: Sequence, X: Array, loss: Callable, back: Callable) -
     return numbers
 
 
-def check(dW2: Array, h: float = 0.01) -> dict[str, float]:
-    """The loss with W2[0, 0] moved up and down by h, and what backward says of it."""
-    loss = {}
-    for side, way in ("L_plus", h), ("L_minus", -h):
-        W2 = START.W2.copy()
-        W2[0, 0] += way
-        loss[side] = fn.cross_entropy(fn.predict(START._replace(W2=W2), X), y)[0]
-    return {**loss, "h": h, "backprop": dW2[0, 0]}
+def check(dW2: Array) -> dict[str, float]:
+    """The loss with W2[0, 0] moved up and down, far and near, and what backward says of it."""
+    numbers = {"backprop": dW2[0, 0], "h_far": 0.5, "h_near": 0.1}
+    for how in "far", "near":
+        for side, sign in ("up", 1), ("down", -1):
+            W2 = START.W2.copy()
+            W2[0, 0] += sign * numbers[f"h_{how}"]
+            logits = fn.predict(START._replace(W2=W2), X)
+            numbers[f"{side}_{how}"] = fn.cross_entropy(logits, y)[0]
+    return numbers
 
 
 def agree(what: str, ours: Array, theirs: Array) -> None:
@@ -142,7 +144,7 @@ FUNCTIONS: dict[str, Any] = {
     "sum_n": lambda A: A.sum(axis=0, keepdims=True),  # over the samples
     "sum_k": lambda A: A.sum(axis=1, keepdims=True),  # over the classes
 }
-SIGNS = {"*": "∗", "-": "−"}
+SIGNS = {"*": "∗", "-": "−", "sum_n": "sum over n", "sum_k": "sum over k"}
 TOKEN = re.compile(r"[A-Za-z]\w*(?:\.T)?|==|[-+*/@()>,]|\d[\d.]*")
 LABELS = {
     "V_new": "V, step 1",
@@ -151,8 +153,10 @@ LABELS = {
     "V_new_next": "V, step 2",
     "logits_next": "logits, step 2",
     "losses": "loss, step 1 to 6",
-    "L_plus": "loss(p + h)",
-    "L_minus": "loss(p - h)",
+    **dict.fromkeys(("up_far", "up_near"), "loss(p + h)"),
+    **dict.fromkeys(("down_far", "down_near"), "loss(p - h)"),
+    **dict.fromkeys(("h_far", "h_near"), "h"),
+    **dict.fromkeys(("slope_far", "slope_near"), "slope"),
     "backprop": "dW2[0, 0]",
 }
 
