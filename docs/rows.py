@@ -77,10 +77,10 @@ def paragraphs(text: str) -> list[str]:
 
 
 INTRODUCTION = """
-    A network learns by repeating one step: put a few samples through it (forward), measure how
-    wrong the answers are (loss), find out for every weight whether more of it would have made
-    matters better or worse (backward), and move all weights a little (update). This page walks
-    through one such step, equation by equation, in three programs that do the same:
+    A network learns by repeating one step: put a few samples, a batch, through it (forward),
+    measure how wrong the answers are (loss), find out for every weight whether more of it would
+    have made matters better or worse (backward), and move all weights a little (update). This
+    page walks through one such step, equation by equation, in three programs that do the same:
     `functional_net.py` in pure functions, `net.py` in objects, `cnn/` in modules.
 
     The loss is a single number. $dV$ is short for the derivative of the loss with respect to $V$:
@@ -500,10 +500,10 @@ ROWS = [
         },
         why="""
         The answer is the class with the highest score; softmax would not change which that
-        is. Accuracy is the share of right answers: what we want, but nothing to train on. A
-        small change of a weight changes no answer at all, until one of them flips: the slope
-        is 0 almost everywhere, and a gradient would say nothing. The loss is its smooth
-        stand-in.
+        is. Accuracy is the share of answers that are the target (the bracket counts 1 where it
+        holds, else 0). It is what we want, but nothing to train on: a small change of a weight
+        changes no answer at all, until one of them flips. The slope is 0 almost everywhere, and
+        a gradient would say nothing. The loss is its smooth stand-in.
         """,
         table="""
         logits  scores         (N, K)  (K, N)  logits           Y                out              s
