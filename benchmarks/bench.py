@@ -31,6 +31,10 @@ RESULTS = ROOT / "benchmarks" / "results.md"
 FLOOR = "matrix products alone"
 STEPS = 5  # whose losses have to agree before a time counts
 HEADS = {"default": "Default threads", "1": "One thread each"}
+SCALES = (
+    "Measured by `python benchmarks/bench.py --scaling`: functional_net.py and cnn with the layers "
+    "and the batches of W1 and W4, net.py with those of W3. The second table uses 5,120 images."
+)
 Times = dict[str, dict[str, list[float]]]  # workload: name: seconds of every round
 
 
@@ -193,6 +197,12 @@ def write(path: Path, by_threads: dict[str, Times], rounds: int, quick: bool) ->
         f"Measured by `python benchmarks/bench.py --rounds {rounds}` on {timing.machine()}. "
         "A peer that takes 2 needs twice our time, the median over the rounds."
     ]
+    for key, times in by_threads.items():
+        if "W1" in times:
+            own = (times["W1"][name] for name in ("functional_net.py", "net.py"))
+            text += [
+                f"{HEADS[key]}: functional_net.py takes {timing.ratio(*own):.2f} of net.py on W1."
+            ]
     text += [f"## {HEADS[key]}\n\n{details(times)}" for key, times in by_threads.items()]
     timing.put(path, "summary", summary(by_threads, quick))
     timing.put(path, "times", "\n\n".join(text))
@@ -264,7 +274,7 @@ def main(
     if scales:
         found = in_fresh_process("1" if threads == "1" else "default", [*options, "--scaling"])
         if path:
-            timing.put(path, "scaling", "\n\n".join(found))
+            timing.put(path, "scaling", "\n\n".join(["## Scaling", SCALES, *found]))
         return
     options += [f"--workload={name}" for name in names]
     options += [f"--peer={name}" for name in wanted or ["none"]]

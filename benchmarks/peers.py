@@ -65,7 +65,7 @@ class PyTorch(Contender):
     def infer(self) -> Array:
         self.model.eval()
         with self.torch.inference_mode():
-            return self.torch.cat([self.model(X) for X in self.X.split(250)]).numpy()
+            return self.torch.cat([self.model(X) for X in self.X.split(1000)]).numpy()
 
 
 class Jax(Contender):
