@@ -19,10 +19,13 @@ function over([r, g, b, a], below) {
   return [r, g, b].map((c, i) => a * c + (1 - a) * below[i]);
 }
 
-function background(element) {
-  const layers = [];
-  for (let each = element; each; each = each.parentElement) layers.push(rgba(getComputedStyle(each).backgroundColor));
-  return layers.reduceRight((below, layer) => over(layer, below), [255, 255, 255]);
+function background(element, known = new Map()) {
+  if (!element) return [255, 255, 255];
+  if (!known.has(element)) {
+    const layer = rgba(getComputedStyle(element).backgroundColor);
+    known.set(element, over(layer, background(element.parentElement, known)));
+  }
+  return known.get(element);
 }
 
 function luminance(colour) {
@@ -30,17 +33,18 @@ function luminance(colour) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 
-function contrast(element) {
-  const paper = background(element);
+function contrast(element, known) {
+  const paper = background(element, known);
   const lights = [luminance(over(rgba(getComputedStyle(element).color), paper)), luminance(paper)];
   return (Math.max(...lights) + 0.05) / (Math.min(...lights) + 0.05);
 }
 
 function checkContrast(kind) {
+  const known = new Map();
   for (const element of document.querySelectorAll("body *:not(script):not(style)")) {
     const written = [...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
     if (!written) continue;
-    const ratio = contrast(element);
+    const ratio = contrast(element, known);
     check(kind, ratio >= 4.5, ratio.toFixed(2) + " " + element.outerHTML.slice(0, 90));
   }
 }
