@@ -33,7 +33,8 @@ def interleaved(tasks: dict[str, Task], rounds: int) -> dict[str, list[float]]:
     Machines drift; so each round runs all tasks, every round begins with another one, and
     only times of the same rounds are compared. One round before them does not count.
     """
-    names, times = list(tasks), {name: [] for name in tasks}  # type: dict
+    names = list(tasks)
+    times: dict[str, list[float]] = {name: [] for name in names}
     for task in tasks.values():
         task()
     for i in range(rounds):
@@ -95,7 +96,7 @@ def _blas() -> str:
     try:
         from threadpoolctl import threadpool_info
     except ImportError:
-        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[index]
+        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
         return f"{blas['name']} {blas['version']} (pip install threadpoolctl names its kernel)"
     found = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     return ", ".join(
