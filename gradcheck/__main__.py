@@ -5,15 +5,15 @@ import sys
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small arrays: threads only get in the way
 
-from collections.abc import Iterator  # noqa: E402
-from typing import Annotated, Any  # noqa: E402
+from collections.abc import Iterator
+from typing import Annotated, Any
 
-import numpy as np  # noqa: E402
-import typer  # noqa: E402
+import numpy as np
+import typer
 
-from datasets import console  # noqa: E402
-from gradcheck.core import CannotCheck  # noqa: E402
-from gradcheck.report import Report, table, verdict  # noqa: E402
+from datasets import console
+from gradcheck.core import CannotCheck
+from gradcheck.report import Report, table, verdict
 
 NETS = ("functional", "net", "cnn")
 app = typer.Typer(**console.SETTINGS)
@@ -23,7 +23,9 @@ def option(*names: str, help: str, **more: Any) -> Any:
     return typer.Option(*names, help=help, show_default=False, **more)
 
 
-Words = Annotated[str | None, option("--params", help="Names of the parameters, W,b, if not found.")]
+Words = Annotated[
+    str | None, option("--params", help="Names of the parameters, W,b, if not found.")
+]
 
 
 @app.command()
@@ -32,7 +34,7 @@ def main(
         metavar="[functional|net|cnn|FILE.py:NAME|FILE.py:FORWARD,BACKWARD]",
         help="One of our nets, or yours.  [default: all of ours]", show_default=False)] = None,
     shapes: Annotated[list[str] | None, option("--input", metavar="SHAPE",
-        help="Shape of an input: 5,3, once per argument; 5,3:int7 for indices; or any value.")] = None,
+        help="Shape of an input, 5,3, one per argument; 5,3:int7 for indices; or a value.")] = None,
     args: Annotated[str | None, option("--args", metavar="ARGS",
         help="Arguments of the constructor, as in a call: --args '3, 4, bias=True'.")] = None,
     params: Words = None,
@@ -143,8 +145,13 @@ def ours(target: str, every: bool, seed: int) -> Iterator[Report]:
     reports = []
     for case in specimens.CASES[target](np.random.default_rng(seed)):
         reports.append(judge_widely(case, seed))
-    reports.append(real.every_entry(target, progress, seed) if every else real.judge_real(target, seed))
-    print("\n".join([{"functional": "functional_net"}.get(target, target), *table(reports)]), flush=True)
+    reports.append(
+        real.every_entry(target, progress, seed) if every else real.judge_real(target, seed)
+    )
+    print(
+        "\n".join([{"functional": "functional_net"}.get(target, target), *table(reports)]),
+        flush=True,
+    )
     yield from reports
 
 

@@ -59,9 +59,13 @@ def functional_loss(X: Array, y: Array, cost: Callable, name: str) -> Case:
 
 
 def functional_case(
-    params: Any, X: Array, y: Array, name: str = "net", fn: ModuleType = functional_net,
+    params: Any,
+    X: Array,
+    y: Array,
+    name: str = "net",
+    fn: ModuleType = functional_net,
     loss: str = "cross_entropy",
-) -> Case:  # fmt: skip
+) -> Case:
     """Loss, backward and input_gradient together."""
     cost, inside = getattr(fn, loss), functional_backward(params, X, fn)
     forward, backward = inside.open()
@@ -101,7 +105,10 @@ def net_layer(layer: Any, X: Array, name: str = "", dy: Array | None = None) -> 
         live = copy.copy(layer)  # shallow: the weights are shared, what it remembers is not
         for w in live.params:
             setattr(live, "d" + w, getattr(layer, "d" + w).copy())
-        grads = lambda: {w: getattr(live, "d" + w) for w in live.params}
+
+        def grads():
+            return {w: getattr(live, "d" + w) for w in live.params}
+
         return lambda: live.forward(handed(X)), lambda dy: {"X": live.backward(dy), **grads()}
 
     arrays = {"X": X, **{w: getattr(layer, w) for w in layer.params}}
@@ -114,9 +121,7 @@ def net_cost(cost: Any, X: Array, y: Array) -> Case:
     functions = lambda: np.array(cost.forward(X, y)), lambda dy: {"X": cost.backward() * dy}
     sizes = {"classes": X.shape[0], "batch": X.shape[1]}
     name, constants = type(cost).__name__, {"y": y}
-    return Case(
-        name, {"X": X}, lambda: functions, sizes=sizes, batch_axis=1, constants=constants
-    )
+    return Case(name, {"X": X}, lambda: functions, sizes=sizes, batch_axis=1, constants=constants)
 
 
 def net_case(model: Any, X: Array, y: Array, name: str = "net") -> Case:
@@ -137,7 +142,7 @@ def net_case(model: Any, X: Array, y: Array, name: str = "net") -> Case:
 
 
 def net_parts(model: Any, X: Array, y: Array) -> Parts:
-    """The cost, then every layer, alone: with the input and the upstream gradient it really gets."""
+    """The cost and every layer alone, with the input and the upstream gradient they really get."""
     inputs = [X]
     for layer in model.layers:
         inputs.append(layer.forward(inputs[-1]))
@@ -204,7 +209,7 @@ def cnn_case(model: Any, X: Array, y: Array, name: str = "net") -> Case:
 
 
 def cnn_parts(model: Any, X: Array, y: Array) -> Parts:
-    """The loss, then every layer, alone: with the input and the upstream gradient it really gets."""
+    """The loss and every layer alone, with the input and the upstream gradient they really get."""
     inputs = [X]
     for layer in model.layers:
         inputs.append(layer(inputs[-1]))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck import leaves
-from gradcheck.case import Array, handed
+from gradcheck.case import Array, Constant, handed
 from gradcheck.core import CannotCheck
 from gradcheck.load import seeded
 from gradcheck.purity import where
@@ -18,12 +18,35 @@ from gradcheck.signature import Argument, fill
 
 __all__ = ["Call", "Run", "is_real", "assign"]
 
-OUTPUTS = ("output", "outputs", "out", "y", "Y", "a", "A", "activation", "activations", "z", "Z", "result", "h",
-           "probs", "loss", "_output", "y_hat", "y_pred", "O", "output_data", "value")  # fmt: skip
+OUTPUTS = (
+    "output",
+    "outputs",
+    "out",
+    "y",
+    "Y",
+    "a",
+    "A",
+    "activation",
+    "activations",
+    "z",
+    "Z",
+    "result",
+    "h",
+    "probs",
+    "loss",
+    "_output",
+    "y_hat",
+    "y_pred",
+    "O",
+    "output_data",
+    "value",
+)
 
 
 def is_real(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    """An array of real numbers whose gradient is checked."""
+    number = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    return number and not isinstance(value, Constant)
 
 
 class Recorder:
@@ -57,7 +80,7 @@ class Call:
 
     @property
     def upstreams(self) -> int:
-        return len({a.index for a in self.backward_args if a.role == "upstream"})
+        return len({a.place for a in self.backward_args if a.role == "upstream"})
 
     def start(self) -> "Run":
         return Run(self)
@@ -72,10 +95,14 @@ class Run:
     def __init__(self, call: Call) -> None:
         self.call = call
         self.thing = call.fresh()
-        def pick(k):
+
+        def pick(k: int) -> Any:
             return (
-                    getattr(self.thing, call.names[k]) if self.thing is not None else call.functions[k]
-                )
+                getattr(self.thing, str(call.names[k]))
+                if self.thing is not None
+                else call.functions[k]
+            )
+
         self._forward = pick(0)
         self._backward = pick(1) if call.names[1] else None
         self.outputs: list[Any] = []
@@ -93,8 +120,13 @@ class Run:
             for k, v in enumerate(call.inputs)
         }
         values |= {("label", k): v for (_, k), v in values.items()}
-        values |= {("made_label", 0): call.label, ("context", 0): self.context, ("train", 0): True,
-                   ("test", 0): False, ("mode", 0): "train"}  # fmt: skip
+        values |= {
+            ("made_label", 0): call.label,
+            ("context", 0): self.context,
+            ("train", 0): True,
+            ("test", 0): False,
+            ("mode", 0): "train",
+        }
         self.values = values
         returned = self._run("forward", self._forward, call.forward_args, values)
         self._split(returned)
@@ -119,7 +151,8 @@ class Run:
             )
         if returned is None:
             raise CannotCheck(
-                "forward returned None, and no attribute like self.output was set: a forgotten return?"
+                "forward returned None, and no attribute like self.output was set: "
+                "a forgotten return?"
             )
         parts = list(returned) if isinstance(returned, (tuple, list)) else [returned]
         if isinstance(returned, list) and all(isinstance(p, (float, np.floating)) for p in parts):
@@ -157,10 +190,14 @@ class Run:
             return self.returned
         shapes = [np.shape(out) for out in self.outputs]
         values = self.values | {
-            ("rate", 0): 1.0, ("optimizer", 0): Recorder(), ("cache", 0): self.cache,
-            ("prediction", 0): next(v for v in self.call.inputs if is_real(v)) if any(map(is_real, self.call.inputs)) else None,
+            ("rate", 0): 1.0,
+            ("optimizer", 0): Recorder(),
+            ("cache", 0): self.cache,
+            ("prediction", 0): next(v for v in self.call.inputs if is_real(v))
+            if any(map(is_real, self.call.inputs))
+            else None,
             ("output", 0): self._own_output(),
-        }  # fmt: skip
+        }
         if self.call.reduction == "derivative":
             local = self._run("backward", self._backward, self.call.backward_args, values)
             self.returned = local * dy
@@ -174,7 +211,8 @@ class Run:
         """The output, or what the object calls its output where that looks like the input."""
         shape = next((v.shape for v in self.call.inputs if is_real(v)), ())
         held = [getattr(self.thing, n, None) for n in OUTPUTS] if self.thing is not None else []
-        return next((v.copy() for v in held if is_real(v) and v.shape == shape), self.outputs[0])
+        alike = [np.array(v) for v in held if is_real(v) and np.shape(v) == shape]
+        return alike[0] if alike else self.outputs[0]
 
 
 class Context(types.SimpleNamespace):
@@ -222,7 +260,10 @@ def assign(returned: Any, wanted: dict[str, tuple[int, ...]]) -> dict[str, tuple
     names = [name for name in wanted if name not in found]
     if not rest:
         return found
-    fits = lambda order: all(np.shape(rest[k][1]) == wanted[n] for n, k in zip(names, order, strict=False))  # noqa: E731
+
+    def fits(order):
+        return all(np.shape(rest[k][1]) == wanted[n] for n, k in zip(names, order, strict=False))
+
     count = min(len(rest), len(names))
     orders = permutations(range(len(rest)), count) if len(rest) <= 7 else [tuple(range(count))]
     straight = tuple(range(count))

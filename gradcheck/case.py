@@ -14,12 +14,26 @@ import numpy as np
 from gradcheck import core
 from gradcheck.core import CannotCheck, Result
 
-__all__ = ["Array", "Case", "Forward", "Backward", "spread", "upstream", "frozen", "handed", "directions",
-           "check_case"]  # fmt: skip
+__all__ = [
+    "Array",
+    "Case",
+    "Forward",
+    "Backward",
+    "spread",
+    "upstream",
+    "frozen",
+    "handed",
+    "directions",
+    "check_case",
+]
 
 Array = np.ndarray
 Forward = Callable[[], Array]  # -> y, from the arrays as they are now
 Backward = Callable[[Array], dict[str, Array]]  # dy -> gradients, under the names of the arrays
+
+
+class Constant(np.ndarray):
+    """An input of which no gradient is expected."""
 
 
 @dataclass
@@ -122,7 +136,8 @@ def directions(loss: Forward, p: Array, grad: Array, dy: Any, ways: list[Array])
         return Result(grad, np.zeros(len(ways)), 0.0, ~none, none, none)
     noise = core.rounding(loss, p, dy) / core.STEP
     rises = [
-        core.shifted(loss, p, ..., core.STEP * way, dy) - core.shifted(loss, p, ..., -core.STEP * way, dy)
+        core.shifted(loss, p, ..., core.STEP * way, dy)
+        - core.shifted(loss, p, ..., -core.STEP * way, dy)
         for way in ways
     ]
     numeric = np.array([rise.sum() for rise in rises]) / (2 * core.STEP)
@@ -131,7 +146,9 @@ def directions(loss: Forward, p: Array, grad: Array, dy: Any, ways: list[Array])
     wrong = ~core.close(backprop, numeric, noise)
     kinks, corners = np.zeros(len(ways), bool), np.zeros(len(ways), bool)
     for k in np.flatnonzero(wrong):
-        kinks[k], corners[k] = core.settled(core.slopes(loss, p, ..., dy, ways[k]), backprop[k], noise)
+        kinks[k], corners[k] = core.settled(
+            core.slopes(loss, p, ..., dy, ways[k]), backprop[k], noise
+        )
     return Result(backprop, numeric, noise, wrong & ~kinks, kinks, corners)
 
 

@@ -102,7 +102,7 @@ def factor(look: Look) -> str | None:
     if a.shape != n.shape or big.sum() < 4:
         return None
     c = float((a * n).sum() / (n * n).sum())
-    if c == 0 or abs(c - 1) < 1e-6 or not look.same(a, c * n):
+    if c == 0 or abs(c - 1) < 1e-4 or not look.same(a, c * n):
         return None
     return f"every entry is {c:.6g} times the right one: {_reason(c, look.sizes, look.reasons)}"
 
@@ -123,7 +123,7 @@ def _reason(c: float, sizes: dict[str, int], reasons: dict[float, str]) -> str:
     for value, reason in known.items():
         if abs(c / value - 1) < 1e-5:
             return reason
-        if abs(c / value + 1) < 1e-5:
+        if value > 0 and abs(c / value + 1) < 1e-5:
             return f"the sign, and {reason}"
     return "a constant factor is lost, or one too many"
 
@@ -255,7 +255,7 @@ def region(look: Look) -> str | None:
         return None
     for axis in range(wrong.ndim):
         rest = tuple(k for k in range(wrong.ndim) if k != axis)
-        hit = wrong.any(rest)
+        hit = np.asarray(wrong.any(rest))
         if hit.sum() > max(1, len(hit) // 2) or len(hit) < 2 or not _solid(wrong, hit, axis):
             continue
         k = np.flatnonzero(hit)
@@ -306,9 +306,10 @@ def normalisation(look: Look) -> str | None:
                 w for w, t in (("mean", mean), ("variance", slope)) if abs(t).max() > 1e-4 * size
             ]
             where = _axes(axes, n.shape, look.sizes)
+            what = " and the ".join(terms)
+            verb = "are treated as constants" if terms[1:] else "is treated as constant"
             return (
-                f"the {' and the '.join(terms)} over {where} {'are' if terms[1:] else 'is'} treated "
-                f"as constant{'s' * bool(terms[1:])}: a term of the normalisation is missing or wrong"
+                f"the {what} over {where} {verb}: a term of the normalisation is missing or wrong"
             )
     return None
 
@@ -332,9 +333,20 @@ def digits(look: Look) -> str | None:
 
 
 FINDERS = (
-    wrong_shape, not_finite, zeros, factor, upstream_itself, other_array, other_order, one_side,
-    normalisation, digits, region, zero_or_extra, one_factor_per_channel,
-)  # fmt: skip
+    wrong_shape,
+    not_finite,
+    zeros,
+    factor,
+    upstream_itself,
+    other_array,
+    other_order,
+    one_side,
+    normalisation,
+    digits,
+    region,
+    zero_or_extra,
+    one_factor_per_channel,
+)
 
 
 # --- words --------------------------------------------------------------------

@@ -32,6 +32,8 @@ def play(targets: list[str], seed: int | None) -> None:
     except EOFError:
         guess = ""
     answer = "abcde"[offered.index(plant)]
-    verdict = "Right" if guess == answer else f"It was {answer}" if guess else f"The answer: {answer}"
+    verdict = (
+        "Right" if guess == answer else f"It was {answer}" if guess else f"The answer: {answer}"
+    )
     print(f"{verdict}, {plant.name}:\n")
     print("\n".join(diff(plant)))

@@ -11,9 +11,7 @@ from gradcheck.report import Report, Row
 __all__ = ["judge", "judge_widely"]
 
 
-def judge(
-    case: Case, seed: int = 0, accumulates: bool = False, seconds: float = np.inf
-) -> Report:
+def judge(case: Case, seed: int = 0, accumulates: bool = False, seconds: float = np.inf) -> Report:
     """The report on one case. Raises CannotCheck where no verdict is possible."""
     rng = np.random.default_rng(seed)
     written = purity.mutations(case, choose_upstream(case, case.forward(), rng))
@@ -110,9 +108,7 @@ def judge_widely(
     return report
 
 
-def _wide(
-    case: Case, X: Array, seed: int, accumulates: bool, seconds: float
-) -> Report | None:
+def _wide(case: Case, X: Array, seed: int, accumulates: bool, seconds: float) -> Report | None:
     """Caps, as in min(x, 6), are not met by small inputs."""
     before = X.copy()
     X *= 4

@@ -1,4 +1,4 @@
-"""Find parameters and their gradients on any object, by looking at what it holds and how it is named.
+"""Find parameters and their gradients on any object: by what it holds, and how that is named.
 
 A leaf is an array somewhere inside: self.W, self.params["W"], self.layers[0].W.data, ...
 A gradient is a leaf whose name says so: dW, grad_W, W_grad, dL_dW, grads["W"], W.grad, ...
@@ -24,15 +24,29 @@ __all__ = [
 
 Path = tuple[Any, ...]  # ("layers", 0, "W")
 
-CONTAINERS = {"params", "parameters", "param", "weights", "weight", "trainable", "p", "theta", "variables",
-              "learnable", "coefs", "parameter"}  # fmt: skip
+CONTAINERS = {
+    "params",
+    "parameters",
+    "param",
+    "weights",
+    "weight",
+    "trainable",
+    "p",
+    "theta",
+    "variables",
+    "learnable",
+    "coefs",
+    "parameter",
+}
 GRADIENTS = re.compile(
     r"_*(d?_?grads?|gradients?|.*_grads?|.*_?gradients?|grad_.*|weight_updates?|d_?params|dparameters|deltas?"
     r"|derivatives?|d_?weights|param_grads?)_*",
     re.I,
 )
-VALUE, GRAD = {"data", "value", "values", "val", "array", "tensor", "v", "param"}, {
-    "grad", "gradient", "g", "diff", "delta", "d", "grads"}  # fmt: skip
+VALUE, GRAD = (
+    {"data", "value", "values", "val", "array", "tensor", "v", "param"},
+    {"grad", "gradient", "g", "diff", "delta", "d", "grads"},
+)
 INPUT = {
     "x",
     "input",
@@ -178,9 +192,13 @@ def kin(one: str, other: str) -> int:
     return int(any(one in names and other in names for names in KIN))
 
 
-def match(parameters: list[Path], candidates: list[tuple[Path, Any]], changed: set[Path],
-          shapes: dict[Path, tuple[int, ...]]) -> dict[Path, Path]:  # fmt: skip
-    """For each parameter the leaf that holds its gradient, by name; among equals, the one that changed."""
+def match(
+    parameters: list[Path],
+    candidates: list[tuple[Path, Any]],
+    changed: set[Path],
+    shapes: dict[Path, tuple[int, ...]],
+) -> dict[Path, Path]:
+    """For each parameter the leaf with its gradient, by name; of equals, the one that changed."""
     best: dict[Path, tuple[tuple, Path]] = {}
     for path, value in candidates:
         for rank, (home, base) in enumerate(as_gradient(path)):

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.case import Array, spread
+from gradcheck.case import Array, Constant, spread
 from gradcheck.core import CannotCheck
 from gradcheck.purity import where
 
@@ -52,7 +52,7 @@ def guarded(doing: str) -> Iterator[None]:
 
 def seeded() -> None:
     """The same chance before every forward pass: global generators start from 0 again."""
-    np.random.seed(0)
+    np.random.seed(0)  # noqa: NPY002  (it is theirs)
     random.seed(0)
 
 
@@ -83,9 +83,10 @@ def load(spec: str, float64: bool = False) -> tuple[types.ModuleType, list[Any],
 
 def _contents(module: types.ModuleType) -> str:
     own = [
-        name for name, v in vars(module).items()
+        name
+        for name, v in vars(module).items()
         if getattr(v, "__module__", None) == module.__name__ and not name.startswith("_")
-    ]  # fmt: skip
+    ]
     return ", ".join(own) or "no class or function of its own"
 
 
@@ -194,6 +195,8 @@ def make_input(text: str, rng: np.random.Generator, scale: float) -> Any:
         sizes = tuple(int(word) for word in shape.split(",") if word.strip())
         if kind == "" and 0 not in sizes:
             return spread(sizes, rng, scale)
+        if kind == "const":
+            return spread(sizes, rng, scale).view(Constant)
         if kind == "positive":
             return (spread(sizes, rng) + 1.1) / 2.2
         if re.fullmatch(r"int\d+", kind):

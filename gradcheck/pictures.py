@@ -9,7 +9,9 @@ from gradcheck.case import Case, choose_upstream, random_signs
 __all__ = ["taylor", "taylor_orders", "sweep", "sweep_errors"]
 
 
-def taylor_orders(case: Case, seed: int = 0, factor: float = 1.0) -> list[tuple[float, float, float]]:
+def taylor_orders(
+    case: Case, seed: int = 0, factor: float = 1.0
+) -> list[tuple[float, float, float]]:
     """(h, |L(p + h v) - L(p) - h g.v|, order) for h = 2^-4 ... 2^-14.
 
     The remainder of a right gradient shrinks as h^2, of a wrong one as h: no tolerance is needed.
@@ -21,7 +23,8 @@ def taylor_orders(case: Case, seed: int = 0, factor: float = 1.0) -> list[tuple[
     ways = {k: random_signs(p.shape, rng, 1)[0] / p.size**0.25 for k, p in case.arrays.items()}
     slope = factor * sum(float((grads[k] * way).sum()) for k, way in ways.items())
     before = {k: p.copy() for k, p in case.arrays.items()}
-    start, rows = np.array(case.forward()), []
+    start = np.array(case.forward())
+    rows: list[tuple[float, float, float]] = []
     for h in 2.0 ** -np.arange(4, 15):
         for k, p in case.arrays.items():
             p[...] = before[k] + h * ways[k]
@@ -37,11 +40,15 @@ def taylor(case: Case, seed: int = 0) -> list[str]:
     """The remainder with our gradient, and with one that is 0.1 % too large."""
     right, wrong = taylor_orders(case, seed), taylor_orders(case, seed, 1.001)
     lines = [f"Taylor test of {case.name}: remainder |L(p + h v) - L(p) - h g.v|", ""]
-    lines.append("          h   remainder  order     0.1 % off  order   log10: * right, o 0.1 % off")
+    lines.append(
+        "          h   remainder  order     0.1 % off  order   log10: * right, o 0.1 % off"
+    )
     points = [np.log10(max(r, 1e-17)) for _, r, _ in right + wrong]
     low, high = min(points), max(points)
     for (h, r, o), (_, w, q) in zip(right, wrong, strict=True):
-        places = [round(39 * (np.log10(max(v, 1e-17)) - low) / max(high - low, 1e-9)) for v in (w, r)]
+        places = [
+            round(39 * (np.log10(max(v, 1e-17)) - low) / max(high - low, 1e-9)) for v in (w, r)
+        ]
         dots = _dots(40, dict(zip(places, "o*", strict=True)))
         lines.append(f"  {h:9.2e}  {r:10.2e} {_order(o)}  {w:12.2e} {_order(q)}   |{dots}|")
     return [*lines, "", "order 2.00: the gradient is right.  towards 1.00: it is wrong."]
@@ -80,7 +87,9 @@ def sweep(smooth: Callable[[type], tuple[Callable, np.ndarray, np.ndarray]]) -> 
     lines.append("        h     float64     float32   log10 of the error: d float64, s float32")
     for k, h in enumerate(steps):
         logs = [np.clip(np.log10(max(curve[k], 1e-13)), -13, 1) for curve in curves]
-        dots = _dots(43, {round(3 * (v + 13)): mark for v, mark in zip(logs[::-1], "sd", strict=True)})
+        dots = _dots(
+            43, {round(3 * (v + 13)): mark for v, mark in zip(logs[::-1], "sd", strict=True)}
+        )
         lines.append(f"  {h:7.1e}  {curves[0][k]:10.1e}  {curves[1][k]:10.1e}   |{dots}|")
     best = [(float(steps[c.argmin()]), float(c.min())) for c in curves]
     return [

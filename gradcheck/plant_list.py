@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a table: one mistake in one or two lines)
 """The mistakes: each is one that people make, in one line of our own backward passes.
 
 name, file, function, the line's text, what it becomes, whom the checker must blame, a pattern for
@@ -8,7 +9,13 @@ from gradcheck.plants import Plant
 
 __all__ = ["PLANTS"]
 
-F, N, L, A, S = "functional_net.py", "net.py", "cnn/layers.py", "cnn/activations.py", "cnn/losses.py"
+F, N, L, A, S = (
+    "functional_net.py",
+    "net.py",
+    "cnn/layers.py",
+    "cnn/activations.py",
+    "cnn/losses.py",
+)
 FC, CE = "FullyConnectedLayer", "SoftmaxCrossEntropy"
 BATCH, OVER = r": 1/batch", r": batch"
 SIGN, TWO, HALF = "the sign", "counted twice", "a factor 2 is missing"

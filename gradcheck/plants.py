@@ -102,7 +102,10 @@ def diff(plant: Plant) -> list[str]:
     """The planted line, as a diff."""
     before = (ROOT / plant.file).read_text(encoding="utf-8").splitlines()
     lines = difflib.unified_diff(before, planted_source(plant).splitlines(), n=1, lineterm="")
-    return [f"{plant.file}, {plant.function}", *[line for line in lines if line[:2] not in ("--", "++")]]
+    return [
+        f"{plant.file}, {plant.function}",
+        *[line for line in lines if line[:2] not in ("--", "++")],
+    ]
 
 
 # --- a second copy of the code ------------------------------------------------
@@ -130,7 +133,9 @@ class _Field(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if file == self.plant.file:
             source = planted_source(self.plant)
         real = self.name.removeprefix("_planted_")
-        source = re.sub(rf"^(\s*(?:from|import) ){real}\b", rf"\g<1>{self.name}", source, flags=re.M)
+        source = re.sub(
+            rf"^(\s*(?:from|import) ){real}\b", rf"\g<1>{self.name}", source, flags=re.M
+        )
         exec(compile(source, f"{file} with {self.plant.name}", "exec"), module.__dict__)
 
 
@@ -173,8 +178,9 @@ def _runs(case: Case, plant: Plant) -> bool:
 
     def watch(frame: FrameType, event: str, _: Any) -> None:
         nonlocal seen
-        seen = seen or frame.f_code.co_filename.endswith(plant.name) and (
-            frame.f_code.co_qualname == plant.function
+        seen = seen or (
+            frame.f_code.co_filename.endswith(plant.name)
+            and (frame.f_code.co_qualname == plant.function)
         )
 
     sys.setprofile(watch)

@@ -1,4 +1,4 @@
-"""What the checker is worth: planted mistakes found, correct code left in peace. The README's table."""
+"""What the checker is worth: mistakes found, correct code left in peace. The README's table."""
 
 import time
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gradcheck import adapters, specimens
-from gradcheck.case import Case, spread
+from gradcheck.case import Case
 from gradcheck.judge import judge
 from gradcheck.plant_list import PLANTS
 from gradcheck.plants import Plant, examine
@@ -17,10 +17,17 @@ __all__ = ["correct_cases", "false_alarms", "harvest", "named", "blamed", "proof
 def correct_cases(count: int, seed: int = 0) -> Iterator[tuple[str, Case]]:
     """Correct layers and nets of random shapes, at awkward points."""
     makers = {
-        "relu net": _relu_net, "blank images": _blank, "dead units": _dead, "vanishing net": _vanishing,
-        "max pooling": _pooling, "tied pooling": _tied, "batchnorm": _batchnorm, "convolution": _conv,
-        "columns net": _columns, "confident net": _confident,
-    }  # fmt: skip
+        "relu net": _relu_net,
+        "blank images": _blank,
+        "dead units": _dead,
+        "vanishing net": _vanishing,
+        "max pooling": _pooling,
+        "tied pooling": _tied,
+        "batchnorm": _batchnorm,
+        "convolution": _conv,
+        "columns net": _columns,
+        "confident net": _confident,
+    }
     for k in range(count):
         kind = list(makers)[k % len(makers)]
         yield kind, makers[kind](np.random.default_rng((seed, k)))
@@ -86,7 +93,9 @@ def _tied(rng: np.random.Generator) -> Case:
 def _batchnorm(rng: np.random.Generator) -> Case:
     shape = _images(rng)
     layer = specimens.cnn.BatchNorm2D(shape[1], dtype=np.float64)
-    return adapters.cnn_layer(specimens.generic(layer, rng), rng.normal(size=shape) * rng.uniform(0.1, 30))
+    return adapters.cnn_layer(
+        specimens.generic(layer, rng), rng.normal(size=shape) * rng.uniform(0.1, 30)
+    )
 
 
 def _conv(rng: np.random.Generator) -> Case:
@@ -156,6 +165,10 @@ def proof(count: int, seed: int = 0) -> Iterator[str]:
     table, wrong = false_alarms(count, seed)
     for kind, row in table.items():
         yield f"| {kind} | " + " | ".join(f"{k:,}" for k in row) + " |"
-    yield "| **all** | " + " | ".join(f"**{k:,}**" for k in np.sum(list(table.values()), axis=0)) + " |"
+    yield (
+        "| **all** | "
+        + " | ".join(f"**{k:,}**" for k in np.sum(list(table.values()), axis=0))
+        + " |"
+    )
     yield from wrong
     yield f"\n{time.perf_counter() - start:.0f} s"

@@ -55,10 +55,12 @@ def where(error: BaseException) -> str:
     here = Path(__file__).parent
     frames = list(traceback.extract_tb(error.__traceback__))
     theirs = [
-        f for f in frames
-        if Path(f.filename).parent != here and "site-packages" not in f.filename
+        f
+        for f in frames
+        if Path(f.filename).parent != here
+        and "site-packages" not in f.filename
         and not f.filename.startswith("<frozen")
-    ]  # fmt: skip
+    ]
     frame = (theirs or frames)[-1]
     line = f": {frame.line}" if frame.line else ""
     return f"{Path(frame.filename).name}:{frame.lineno}{line}"
@@ -96,7 +98,8 @@ def _twice(case: Case, grads: dict[str, Array], dy: Array) -> str | None:
     different = [k for k in grads if not _same(again[k], grads[k])]
     grown = [k for k in different if _same(again[k], 2 * np.asarray(grads[k]))]
     if grown:
-        return f"{_list(grown)} grows from call to call: added to, never reset (--accumulates allows it)"
+        allowed = "(--accumulates allows it)"
+        return f"{_list(grown)} grows from call to call: added to, never reset {allowed}"
     if different:
         return f"the second call gives another gradient in {_list(different)}"
     return None

@@ -89,12 +89,11 @@ def table(reports: list[Report]) -> list[str]:
     head = ["", "of", "array", "shape", "entries", "worst error"]
     cells, below = [head], [[""]]
     for report in reports:
-        for k, row in enumerate(report.rows):
+        for position, row in enumerate(report.rows):
             error = f"{row.result.error:.1e}"
             first = "ok" if row.ok else "BAD"
-            cells.append(
-                [first, "" if k else report.name, row.name, str(row.shape), row.entries, error]
-            )
+            owner = "" if position else report.name
+            cells.append([first, owner, row.name, str(row.shape), row.entries, error])
             kinks = int(row.result.kinks.sum())
             cells[-1][5] += f"  {kinks} on a kink, settled" * bool(kinks)
             below.append(["      " + sentence for sentence in row.sentences()])
@@ -105,9 +104,9 @@ def table(reports: list[Report]) -> list[str]:
     lines = []
     for c, more in zip(cells, below, strict=True):
         name = f"{c[1]:<{width[1]}}  " if width[1] else ""
-        error, _, kinks = c[5].partition("  ")
+        error, _, settled = c[5].partition("  ")
         start = f"  {c[0]:<3} {name}{c[2]:<{width[2]}}  {c[3]:<{width[3]}}"
-        lines.append(f"{start}  {c[4]:>{width[4]}}  {error:>{width[5]}}  {kinks}".rstrip())
+        lines.append(f"{start}  {c[4]:>{width[4]}}  {error:>{width[5]}}  {settled}".rstrip())
         lines += [line for line in more if line]
     return lines
 

@@ -18,15 +18,71 @@ __all__ = [
     "fill",
 ]
 
-FORWARD = ("forward", "forward_pass", "forward_propagation", "forward_prop", "forwardprop", "fprop", "fwd",
-           "feed_forward", "feedforward", "propagate", "forward_propagate", "_forward", "updateOutput", "call",
-           "apply", "activate", "compute", "transform", "calculate", "loss", "calc", "function", "__call__")  # fmt: skip
-BACKWARD = ("backward", "backward_pass", "backward_propagation", "backward_prop", "backpropagation",
-            "back_propagation", "backprop", "back_prop", "bprop", "bwd", "back", "backpropagate",
-            "backward_propagate", "backPropagate", "_backward", "updateGradInput", "grad", "gradient",
-            "input_grad", "calc_gradient", "compute_gradient", "vjp")  # fmt: skip
-DERIVATIVE = ("derivative", "gradient", "grad", "prime", "deriv", "derive", "d", "df", "dfn", "function_prime",
-              "f_prime", "diff", "derivation", "calculate_gradient")  # fmt: skip
+FORWARD = (
+    "forward",
+    "forward_pass",
+    "forward_propagation",
+    "forward_prop",
+    "forwardprop",
+    "fprop",
+    "fwd",
+    "feed_forward",
+    "feedforward",
+    "propagate",
+    "forward_propagate",
+    "_forward",
+    "updateOutput",
+    "call",
+    "apply",
+    "activate",
+    "compute",
+    "transform",
+    "calculate",
+    "loss",
+    "calc",
+    "function",
+    "__call__",
+)
+BACKWARD = (
+    "backward",
+    "backward_pass",
+    "backward_propagation",
+    "backward_prop",
+    "backpropagation",
+    "back_propagation",
+    "backprop",
+    "back_prop",
+    "bprop",
+    "bwd",
+    "back",
+    "backpropagate",
+    "backward_propagate",
+    "backPropagate",
+    "_backward",
+    "updateGradInput",
+    "grad",
+    "gradient",
+    "input_grad",
+    "calc_gradient",
+    "compute_gradient",
+    "vjp",
+)
+DERIVATIVE = (
+    "derivative",
+    "gradient",
+    "grad",
+    "prime",
+    "deriv",
+    "derive",
+    "d",
+    "df",
+    "dfn",
+    "function_prime",
+    "f_prime",
+    "diff",
+    "derivation",
+    "calculate_gradient",
+)
 
 TRAIN = re.compile(
     r"(is_?)?train(ing)?(_?(flag|flg|mode|phase))?|trainable|with_grad|requires_grad", re.I
@@ -39,9 +95,12 @@ CACHE = re.compile(
     r"cache[sd]?|ctx|context|mem(ory)?|tape|saved|local|meta|intermediates?|fwd_cache|.*_cache",
     re.I,
 )
-STRONG = re.compile(r"y_?true|(true|actual)_?(y|values?|labels?|classes)?|targets?|labels?|ground_?truth|gt|"
-                    r"y_?(real|actual|target|label|train|batch|hot|onehot|one_hot)|one_?hot.*|truth|"
-                    r"expected(_.*)?|desired.*|(y|t)_?labels?|label_.*|target_.*|answers?|gold|trues?", re.I)  # fmt: skip
+STRONG = re.compile(
+    r"y_?true|(true|actual)_?(y|values?|labels?|classes)?|targets?|labels?|ground_?truth|gt|"
+    r"y_?(real|actual|target|label|train|batch|hot|onehot|one_hot)|one_?hot.*|truth|"
+    r"expected(_.*)?|desired.*|(y|t)_?labels?|label_.*|target_.*|answers?|gold|trues?",
+    re.I,
+)
 WEAK = re.compile(r"[yYt]|t_?true")
 MODE = re.compile(r"mode|phase", re.I)
 OPTIMIZER = re.compile(r"opt(im|imi[sz]er)?", re.I)
@@ -49,8 +108,8 @@ OPTIMIZER = re.compile(r"opt(im|imi[sz]er)?", re.I)
 
 class Argument(NamedTuple):
     name: str
-    role: str  # input, label, maybe_label, train, test, mode, rate, cache, context, optimizer, upstream, ...
-    index: int = 0
+    role: str  # input, label, maybe_label, train, rate, cache, context, optimizer, upstream, ...
+    place: int = 0
 
 
 def method(thing: Any, names: tuple[str, ...], given: str | None = None) -> str | None:
@@ -97,7 +156,7 @@ def _flag(p: inspect.Parameter) -> str | None:
 
 
 def forward_roles(function: Callable, given: int) -> list[Argument]:
-    """One argument for each of the given inputs, flags set to training, labels where the names say so."""
+    """An argument for each given input; flags set to training, labels where names say so."""
     args, count, missing = [], 0, []
     open_slots = [
         p for p in parameters(function) if not _flag(p) and p.name not in ("ctx", "context")
@@ -133,7 +192,7 @@ def forward_roles(function: Callable, given: int) -> list[Argument]:
     total = len(required)
     if missing:
         raise CannotCheck(
-            f"forward{inspect.signature(function)} takes {total} arguments: say one --input for each "
+            f"forward{inspect.signature(function)} takes {total} arguments: one --input for each "
             f"(missing: {', '.join(missing)})"
         )
     if count < given:
@@ -178,25 +237,25 @@ def backward_roles(
         args.append(role._replace(name=p.name))
     plans = [args]
     if loose and labels:  # a loss: what it wants may be its prediction or its own output
-        for role in ("output", "prediction"):
-            plans.append([a._replace(role=role) if a.role == "upstream" else a for a in args])
+        for wanted in ("output", "prediction"):
+            plans.append([a._replace(role=wanted) if a.role == "upstream" else a for a in args])
     if len(loose) >= 2:  # (dout, out) or (dout, x): the second may be what forward returned or took
-        for role in ("output", "prediction"):
+        for wanted in ("output", "prediction"):
             second = [
-                a._replace(role=role) if a.role == "upstream" and a.index else a for a in args
+                a._replace(role=wanted) if a.role == "upstream" and a.place else a for a in args
             ]
             plans.append(second)
         flipped = [
-            a._replace(role="prediction") if a.role == "upstream" and not a.index else a
+            a._replace(role="prediction") if a.role == "upstream" and not a.place else a
             for a in args
         ]
-        plans.append([a._replace(index=0) if a.role == "upstream" else a for a in flipped])
+        plans.append([a._replace(place=0) if a.role == "upstream" else a for a in flipped])
     if not loose and not labels and any(a.role == "input" for a in args):
         only = [k for k, a in enumerate(args) if a.role == "input"]
         if len(only) >= 2:  # backward(x, y) of forward(x, y)? the last one may be the upstream
             plans.append(
                 [
-                    a._replace(role="upstream", index=0) if k == only[-1] else a
+                    a._replace(role="upstream", place=0) if k == only[-1] else a
                     for k, a in enumerate(args)
                 ]
             )
@@ -209,7 +268,7 @@ def fill(args: list[Argument], values: dict[tuple[str, int], Any]) -> tuple[list
     keywords: dict[str, Any] = {}
     skipped = False
     for a in args:
-        key = (a.role, a.index if a.role in ("input", "label", "upstream") else 0)
+        key = (a.role, a.place if a.role in ("input", "label", "upstream") else 0)
         if key not in values:
             skipped = True
         elif skipped or a.role in ("train", "test", "mode"):

@@ -16,8 +16,17 @@ import net
 from gradcheck import adapters
 from gradcheck.case import Array, Case, spread
 
-__all__ = ["CASES", "functional_cases", "net_cases", "cnn_cases", "onehot", "net_model", "cnn_model",
-           "functional_params", "generic"]  # fmt: skip
+__all__ = [
+    "CASES",
+    "functional_cases",
+    "net_cases",
+    "cnn_cases",
+    "onehot",
+    "net_model",
+    "cnn_model",
+    "functional_params",
+    "generic",
+]
 
 Random = np.random.Generator
 N, D, H, K = 5, 3, 7, 11
@@ -85,8 +94,19 @@ def net_cases(rng: Random, module: ModuleType = net) -> Iterator[Case]:
         cost = getattr(module, name)()
         yield adapters.net_cost(cost, spread((K, N), rng, 2), onehot(N, K, rng).T)
     deep: list[int | str] = [
-        D, 7, "ReLuLayer", 5, "LeakyReLuLayer", 7, "SigmoidLayer", 5, "TanhLayer", 7, "AbsLayer", K
-    ]  # fmt: skip
+        D,
+        7,
+        "ReLuLayer",
+        5,
+        "LeakyReLuLayer",
+        7,
+        "SigmoidLayer",
+        5,
+        "TanhLayer",
+        7,
+        "AbsLayer",
+        K,
+    ]
     X, y = spread((D, N), rng), onehot(N, K, rng).T
     yield adapters.net_case(net_model(rng, deep, module), X, y, "net, cross-entropy")
     squared = net_model(rng, [D, H, "TanhLayer", K], module, module.MeanSquaredError())

@@ -59,7 +59,7 @@ def one_sample(case: Case, look: Look) -> Iterator[str | None]:
         index = (slice(None),) * (axis % dy.ndim) + (k,)
         alone[index] = dy[index]
         if look.same(look.a, numeric(case, look, alone)):
-            yield f"only sample {k} of {dy.shape[axis]} counts: assigned where it should be added up?"
+            yield f"only sample {k} of {dy.shape[axis]} counts: assigned instead of added up?"
         yield None
 
 

@@ -35,14 +35,20 @@ def test_a_true_gradient_of_zero_passes_where_a_relative_rule_would_divide_noise
 
 def test_a_loss_that_cancels_is_as_noisy_as_what_it_cancels():
     z = np.array([400.0, 0.3])  # log-sum-exp: 400 - 400, a loss near 0 with the noise of 400
-    loss = lambda: np.log(np.exp(z - z.max()).sum()) + z.max() - z[0]
+
+    def loss():
+        return np.log(np.exp(z - z.max()).sum()) + z.max() - z[0]
+
     p = np.exp(z - 400)
     assert not check(loss, {"z": z}, {"z": p / p.sum() - [1, 0]})["z"].wrong.any()
 
 
 def test_a_straddled_kink_is_settled_and_a_wrong_gradient_beside_it_is_not():
     x = np.array([4e-6, -4e-6, 1.0])  # the step of 1e-5 reaches over the kink of the first two
-    loss = lambda: np.maximum(x, 0)
+
+    def loss():
+        return np.maximum(x, 0)
+
     right = check(loss, {"x": x}, {"x": np.array([1.0, 0.0, 1.0])})["x"]
     assert list(right.kinks) == [True, True, False] and not right.wrong.any()
     for wrong in ([0.5, 0, 1], [1, 0.1, 1], [0, 1, 1], [1, 0, 0.5]):
@@ -67,7 +73,9 @@ def test_several_kinks_at_once_are_judged_beside_the_point():
     X = np.zeros((1, 2))  # a blank image and no bias: all three units on their kink
 
     def case(scale: float) -> Case:
-        backward = lambda dy: {"X": scale * (dy * (X @ W > 0)) @ W.T}
+        def backward(dy):
+            return {"X": scale * (dy * (X @ W > 0)) @ W.T}
+
         return Case("blank", {"X": X}, lambda: (lambda: np.maximum(X @ W, 0), backward))
 
     assert judge(case(1.0)).ok
@@ -96,7 +104,10 @@ def test_a_parameter_that_is_a_strided_view_is_moved_itself_and_not_a_copy():
 
 def test_a_loss_that_returns_its_buffer_is_copied():
     p, buffer = np.array([1.0, 2.0]), np.zeros(2)
-    loss = lambda: np.multiply(p, p, out=buffer)
+
+    def loss():
+        return np.multiply(p, p, out=buffer)
+
     assert not check(loss, {"p": p}, {"p": 2 * p})["p"].wrong.any()
 
 

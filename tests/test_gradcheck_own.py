@@ -1,4 +1,4 @@
-"""Bring your own layer: conventions that are understood, mistakes that are found, and what is said."""
+"""Bring your own layer: conventions that are understood, mistakes that are found and explained."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ class Affine:
 
 
 class Nothing(Affine):
-    """forward sets self.output, backward sets self.dinputs, dweights, dbiases; nothing is returned."""
+    """forward sets self.output, backward self.dinputs, dweights, dbiases; nothing is returned."""
 
     def __init__(self):
         self.weights, self.biases = RNG.normal(size=(3, 4)), np.zeros((1, 4))
@@ -207,7 +207,8 @@ class LogLoss:
         self.dinputs = -y_true / dvalues / len(dvalues)
 
 
-RIGHT = [Affine, Nothing, Steps, Dicts, Lists, Objects, Returned, Lazy, Single, Scalar, Dropout, Sigmoid,
+RIGHT = [Affine, Nothing, Steps, Dicts, Lists, Objects, Returned, Lazy, Single, Scalar, Dropout,
+         Sigmoid,
          SoftmaxLoss, LogLoss]  # fmt: skip
 
 
@@ -397,7 +398,10 @@ def affine_backward(dout, cache):
 
 def test_pairs_of_functions():
     assert check_function(affine, affine_backward, (5, 3), (3, 4), (4,)).ok
-    bad = lambda dout, cache: (*affine_backward(dout, cache)[:2], dout.mean(axis=0))
+
+    def bad(dout, cache):
+        return (*affine_backward(dout, cache)[:2], dout.mean(axis=0))
+
     report = check_function(affine, bad, (5, 3), (3, 4), (4,))
     assert [r.ok for r in report.rows] == [True, True, False]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gradcheck import specimens
-from gradcheck.diagnose import Look, diagnose
 from gradcheck.core import Result
+from gradcheck.diagnose import Look, diagnose
 from gradcheck.hunt import choices
 from gradcheck.judge import judge_widely
 from gradcheck.plant_list import PLANTS
@@ -40,9 +40,9 @@ def test_every_plant_changes_one_place(plant):
 
 def test_a_plant_whose_line_is_gone_is_an_error_and_never_counts_as_found():
     gone = Plant("gone", "net.py", "ReLuLayer.backward", "no such text", "", "")
-    with pytest.raises(PlantError, match="stands 0 times in ReLuLayer.backward"):
+    with pytest.raises(PlantError, match=r"stands 0 times in ReLuLayer.backward"):
         planted_source(gone)
-    with pytest.raises(PlantError, match="no ReLuLayer.sideways"):
+    with pytest.raises(PlantError, match=r"no ReLuLayer.sideways"):
         planted_source(Plant("gone", "net.py", "ReLuLayer.sideways", "", "", ""))
 
 

@@ -1,0 +1,446 @@
+"""One reading of an interface: find the parameters, and where their gradients appear."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradcheck import leaves
+from gradcheck.calls import Call, Run, assign, is_real
+from gradcheck.case import Array, Case, spread
+from gradcheck.core import CannotCheck
+
+__all__ = ["Options", "build"]
+
+
+@dataclass
+class Options:
+    """What the command line, or a caller, says beyond the object itself."""
+
+    params: list[str] | None = None
+    grads: list[str] | None = None
+    columns: bool = False
+    label_input: bool = False
+    forward: str | None = None
+    backward: str | None = None
+    no_dx: bool = False  # the first layer of a net: nobody needs dX
+    keep: bool = False  # leave parameters as built
+    mean: bool = False  # gradients of parameters are divided by the batch on purpose
+    setup: str | None = None  # code to run on the object first
+    seed: int = 0
+    generators: tuple[np.random.Generator, ...] = ()
+
+
+def build(call: Call, options: Options, title: str, kind: str) -> Case:
+    notes = [
+        {
+            "positive": "inputs are taken from (0, 1), as for probabilities",
+            "whole": "the input is whole numbers (indices): it has no gradient",
+        }.get(kind, "")
+    ]
+    notes += _to_float64(call)
+    try:
+        copy.deepcopy(call.thing)
+    except Exception:
+        call.copies = False
+        notes.append("the object cannot be copied: all calls share it")
+    _build_parameters(call, notes)
+    if not options.keep and call.thing is not None:
+        _scatter(call, options)
+    probe = call.start()
+    before_forward = _snapshot(probe.thing)
+    y = probe.forward()
+    if not np.isfinite(y).all():
+        raise CannotCheck("the output holds nan or inf")
+    if (
+        call.reduction == ""
+        and y.size > 1
+        and call.backward_args is not None
+        and not call.upstreams
+    ):
+        raise CannotCheck(
+            "backward takes no upstream gradient, so that forward should return one number"
+        )
+    _refuse_hidden_float32(call, y)
+    if call.reduction:
+        notes.append(
+            {"derivative": "read as f and f': the gradient is upstream x f'"}.get(
+                call.reduction,
+                f"no upstream gradient is taken: the loss is the {call.reduction} of the output",
+            )
+        )
+    before = _snapshot(probe.thing)
+    dy = np.ones(np.shape(y)) * 0.7
+    probe.backward(dy if call.upstreams or call.reduction == "derivative" else np.ones(np.shape(y)))
+    return _Finder(
+        call, options, title, probe, before_forward, before, [n for n in notes if n]
+    ).case()
+
+
+def _refuse_hidden_float32(call: Call, y: Array) -> None:
+    """If the last digits of the input make no difference, but its first ones do."""
+    real = [v for v in call.inputs if is_real(v)]
+
+    def moved(step: float) -> bool:
+        before = [v.copy() for v in real]
+        for v in real:
+            v += step * (1 + abs(v))
+        try:
+            return not _equal(call.start().forward(), y)
+        finally:
+            for v, old in zip(real, before, strict=True):
+                v[...] = old
+
+    if real and not moved(1e-11) and not moved(-1e-11) and moved(1e-3):
+        raise CannotCheck(
+            "forward rounds its input to float32: differences need float64 (--float64)"
+        )
+
+
+def _snapshot(thing: Any) -> dict:
+    return {path: np.array(v) for path, v in leaves.leaves(thing)}
+
+
+def _to_float64(call: Call) -> list[str]:
+    """float32 attributes become float64: differences need it, and the code is the same code."""
+    done: dict[int, Array] = {}
+    for path, v in list(leaves.leaves(call.thing)):
+        if isinstance(v, np.ndarray) and v.dtype.kind == "f" and v.dtype != np.float64:
+            done.setdefault(id(v), v.astype(np.float64))
+            leaves.put(call.thing, path, done[id(v)])
+    return ["float32 arrays of the object were converted to float64 for the check"] if done else []
+
+
+def _build_parameters(call: Call, notes: list[str]) -> None:
+    """Layers that build their parameters in the first forward pass have had one."""
+    if call.thing is None:
+        return
+    run = call.start()
+    names = {path for path, v in leaves.leaves(call.thing) if is_real(v)}
+    run.forward()
+    born = [
+        p
+        for p, v in leaves.leaves(run.thing)
+        if is_real(v) and p not in names and leaves.looks_like_parameter(p)
+    ]
+    if any(
+        leaves.kin(leaves.label(p).split(".")[-1], w)
+        for p in born
+        for w in ("W", "b", "gamma", "beta")
+    ):
+        for name, empty in vars(call.thing).items() if hasattr(call.thing, "__dict__") else ():
+            if isinstance(empty, list | dict) and not empty and name not in {p[0] for p in born}:
+                setattr(run.thing, name, type(empty)())  # what forward collects, not parameters
+        call.thing = run.thing
+        notes.extend(_to_float64(call))
+
+
+def _scatter(call: Call, options: Options) -> None:
+    """Generic values: gamma = 1, b = 0 would hide a forgotten gamma, and sit on kinks."""
+    rng = np.random.default_rng(options.seed + 2)
+    seen: set[int] = set()
+    held = dict(leaves.leaves(call.thing))
+    shapes: dict[leaves.Path, tuple[int, ...]] = dict.fromkeys(held, ())
+    gradients = set(leaves.match(list(held), list(held.items()), set(), shapes).values())
+    for path, v in held.items():
+        if (
+            is_real(v)
+            and leaves.looks_like_parameter(path)
+            and id(v) not in seen
+            and v.flags.writeable
+            and path not in gradients
+        ):
+            seen.add(id(v))
+            v[...] = spread(v.shape, rng, 0.7)
+
+
+class _Finder:
+    """Find the parameters, and where their gradients appear after one backward pass."""
+
+    def __init__(
+        self,
+        call: Call,
+        options: Options,
+        title: str,
+        probe: Run,
+        before_forward: dict,
+        before: dict,
+        notes: list[str],
+    ) -> None:
+        self.call, self.options, self.title, self.notes = call, options, title, notes
+        self.probe, self.before = probe, before
+        self.after = dict(leaves.leaves(probe.thing))
+        self.changed = {
+            p for p, v in self.after.items() if p not in before or not _equal(before[p], v)
+        }
+        fwd = call.forward_args
+        self.inputs = {
+            a.name if a.name != "*" else f"x{a.place}": call.inputs[a.place]
+            for a in fwd
+            if a.role == "input" and is_real(call.inputs[a.place])
+        }
+        if call.thing is not None and len(self.inputs) == 1:
+            self.inputs = {"X": next(iter(self.inputs.values()))}
+        for a in fwd:  # a dictionary of arrays is a parameter store
+            if a.role == "input" and isinstance(call.inputs[a.place], dict):
+                self.inputs |= {k: v for k, v in call.inputs[a.place].items() if is_real(v)}
+
+    def case(self) -> Case:
+        params = self._parameters()
+        found = self._gradients(params)
+        wanted = {
+            **{k: v.shape for k, v in self.inputs.items()},
+            **{leaves.label(p): np.shape(leaves.get(self.call.thing, p)) for p in params},
+        }
+        returned = assign(self.probe.returned, wanted)
+        sources: dict[str, tuple[str, Any]] = {name: ("leaf", path) for name, path in found.items()}
+        sources |= {
+            name: ("returned", path) for name, path in returned.items() if name not in found
+        }
+        arrays = dict(self.inputs)
+        for p in params:
+            name = leaves.label(p)
+            if name not in sources and p in self.changed:
+                sources[name] = ("step", p)
+            if name in sources:
+                arrays[name] = self._as_array(p, sources[name])
+        stepped = ", ".join(name for name, (kind, _) in sources.items() if kind == "step")
+        if stepped:
+            self.notes.append(
+                f"backward itself updates {stepped}: the gradient is taken from that step"
+            )
+        self._missing(params, sources)
+        if self.options.no_dx:
+            arrays = {k: v for k, v in arrays.items() if k not in self.inputs}
+        return self._assemble(arrays, sources)
+
+    # parameters and the leaves that hold their gradients
+
+    def _parameters(self) -> list[leaves.Path]:
+        thing = self.call.thing
+        if thing is None:
+            return []
+        held = list(leaves.leaves(thing))
+        if self.options.params is not None:
+            return [_named(held, name, "parameter") for name in self.options.params]
+        seen: set[int] = set()
+        paths = []
+        for path, v in held:
+            if is_real(v) and (v.size == 0 or id(v) in seen):
+                continue
+            seen.add(id(v))
+            if is_real(v) or isinstance(v, (float, np.floating)):
+                paths.append(path)
+        shapes = {p: np.shape(v) for p, v in held}
+        grads = leaves.match(paths, list(self.after.items()), self.changed, shapes)
+        gradients = set(grads.values())
+        known = [p for p in grads if p not in gradients]
+        return known + [
+            p
+            for p in paths
+            if p not in grads
+            and p not in gradients
+            and is_real(leaves.get(thing, p))
+            and (p in self.changed or leaves.looks_like_parameter(p))
+            and not _is_gradient_name(p, paths)
+            and not leaves.STATE.search(leaves.label(p))
+        ]
+
+    def _gradients(self, params: list[leaves.Path]) -> dict[str, leaves.Path]:
+        held = list(self.after.items())
+        if self.options.grads is not None:
+            if len(self.options.grads) != len(params):
+                raise CannotCheck(
+                    f"--grads names {len(self.options.grads)} arrays for {len(params)} parameters"
+                )
+            return {
+                leaves.label(p): _named(held, g, "gradient")
+                for p, g in zip(params, self.options.grads, strict=False)
+            }
+        shapes = {p: np.shape(leaves.get(self.call.thing, p)) for p in params}
+        found = leaves.match(params, held, self.changed, shapes)
+        named = {leaves.label(p): path for p, path in found.items()}
+        parts = self.probe.returned
+        if not isinstance(parts, np.ndarray) and self.inputs and "X" in self.inputs:  # self.dinputs
+            names = {
+                base.lower(): path
+                for path, v in held
+                if isinstance(v, np.ndarray)
+                for _, base in leaves.as_gradient(path)
+                if path in self.changed or path not in self.before
+            }
+            path = next(
+                (
+                    names[w]
+                    for w in ("x", "input", "inputs", "in", "a_prev", "prev", "data")
+                    if w in names
+                ),
+                None,
+            )
+            if path and parts is None:
+                named["X"] = path
+        return named
+
+    def _as_array(self, p: leaves.Path, source: tuple[str, Any]) -> Array:
+        """The parameter as an array that can be moved in place; gamma = 1.0 becomes one."""
+        v = leaves.get(self.call.thing, p)
+        if isinstance(v, np.ndarray):
+            return v
+        grad = np.asarray(self._fetch(self.probe, source, {}))
+        array = np.full(grad.shape, float(v))
+        leaves.put(self.call.thing, p, array)
+        return array
+
+    def _missing(self, params: list[leaves.Path], sources: dict) -> None:
+        lost = [p for p in params if leaves.label(p) not in sources and self._matters(p)]
+        if not lost:
+            return
+        arrays = [".".join(map(str, p)) for p, v in self.after.items() if isinstance(v, np.ndarray)]
+        got = list(sources)
+        raise CannotCheck(
+            f"no gradient found for {', '.join(map(leaves.label, lost))} "
+            f"(found for: {', '.join(got) or 'none'}); "
+            f"after backward the object holds {', '.join(arrays) or 'no arrays'}: "
+            "is one never computed? else say --params W,b --grads dW,db"
+        )
+
+    def _matters(self, p: leaves.Path) -> bool:
+        """Does the output depend on it?"""
+        v, y = leaves.get(self.call.thing, p), self.call.start().forward()
+        before = v.copy()
+        v += 0.1
+        moved = self.call.start().forward()
+        v[...] = before
+        return not _equal(y, moved)
+
+    # the case
+
+    def _assemble(self, arrays: dict[str, Array], sources: dict) -> Case:
+        call, inputs = self.call, tuple(self.inputs)
+        if not arrays:
+            raise CannotCheck(
+                "nothing to check: no input of real numbers, no parameter with a gradient"
+            )
+        nothing = [k for k in inputs if k not in sources]
+        if call.thing is None and nothing:
+            raise CannotCheck(
+                f"backward gave no gradient for {', '.join(nothing)} "
+                "(--input 5,3:const for an input that has none)"
+            )
+        reshaped: set[str] = set()
+        mean = (
+            arrays[inputs[0]].shape[1 if self.options.columns else 0]
+            if self.options.mean and inputs
+            else 1
+        )
+
+        def open_() -> tuple:
+            run = call.start()
+
+            def backward(dy: Array) -> dict[str, Array]:
+                before = {
+                    p: np.array(leaves.get(run.thing, p))
+                    for kind, p in sources.values()
+                    if kind == "step"
+                }
+                run.backward(dy)
+                grads = {}
+                for name, p in arrays.items():
+                    grad = self._fetch(run, sources.get(name, ("none", ())), before)
+                    grad = np.array(np.nan if grad is None else grad)
+                    if name != next(iter(inputs), None):
+                        grad = grad * mean
+                    if _same_but_for_ones(grad.shape, p.shape):
+                        reshaped.add(
+                            f"d{name} has shape {grad.shape}, {name} {p.shape}: "
+                            "the same but for 1s, let pass"
+                        )
+                        grad = grad.reshape(p.shape)
+                    grads[name] = grad
+                return grads
+
+            return run.forward, backward
+
+        case = Case(
+            self.title,
+            arrays,
+            open_,
+            inputs=inputs,
+            takes_upstream=bool(call.upstreams) or call.reduction == "derivative",
+            notes=self.notes,
+        )
+        case.backward(np.ones(np.shape(case.forward())))
+        case.notes += sorted(reshaped)
+        self._describe(case, sources)
+        return case
+
+    def _describe(self, case: Case, sources: dict) -> None:
+        X = next(iter(self.inputs.values()), None)
+        if X is not None and X.ndim:
+            axis = 1 if self.options.columns and X.ndim > 1 else 0
+            case.batch_axis = axis
+            case.sizes = {"features": X.size // X.shape[axis], "batch": X.shape[axis]}
+            if X.ndim == 4:
+                case.sizes = {
+                    "channels": X.shape[1],
+                    "pixels": X.shape[2] * X.shape[3],
+                    "batch": X.shape[0],
+                }
+            y = np.shape(case.forward())
+            if len(y) == 2:
+                case.sizes = {"outputs": y[1 - axis], **case.sizes}
+        if self.call.label is not None:
+            case.constants["labels"] = np.asarray(self.call.label, float)
+            case.loose = 1e-5
+        steps = {name: p for name, (kind, p) in sources.items() if kind == "step"}
+        case.instead = {name: ("updated already", self._updated(p)) for name, p in steps.items()}
+        if "X" in case.arrays and sources.get("X") is None:
+            case.hints["X"] = (
+                "backward returned None and set no self.dinputs: a forgotten return? "
+                "(--no_dx for the first layer of a net)"
+            )
+
+    def _updated(self, p: leaves.Path) -> Callable[[Array], Array]:
+        """dy -> the parameter after the step that backward(dy) takes."""
+
+        def after(dy: Array) -> Array:
+            run = self.call.start()
+            run.forward()
+            run.backward(dy)
+            return np.array(leaves.get(run.thing, p))
+
+        return after
+
+    def _fetch(self, run: Run, source: tuple[str, Any], before: dict) -> Any:
+        kind, path = source
+        if kind == "none":
+            return np.nan
+        if kind == "returned":
+            return leaves.get(run.returned, path)
+        value = leaves.get(run.thing, path)
+        return before[path] - value if kind == "step" else value
+
+
+def _equal(u: Any, v: Any) -> bool:
+    return np.shape(u) == np.shape(v) and bool(np.array_equal(u, v, equal_nan=True))
+
+
+def _same_but_for_ones(grad: tuple[int, ...], p: tuple[int, ...]) -> bool:
+    """(4,) for (1, 4): b - lr db still has b's numbers; (4,) for (4, 1) would give (4, 4)."""
+    if grad == p or [k for k in grad if k != 1] != [k for k in p if k != 1]:
+        return False
+    return int(np.prod(np.broadcast_shapes(grad, p))) == int(np.prod(p))
+
+
+def _named(held: list, name: str, what: str) -> leaves.Path:
+    for path, _ in held:
+        if name in (".".join(map(str, path)), leaves.label(path), str(path[-1]) if path else ""):
+            return path
+    have = ", ".join(".".join(map(str, p)) for p, v in held if isinstance(v, np.ndarray))
+    raise CannotCheck(f"no {what} {name!r}; the object holds {have or 'no arrays'}")
+
+
+def _is_gradient_name(path: leaves.Path, paths: list[leaves.Path]) -> bool:
+    return any(leaves.match([p], [(path, 0.0)], set(), {p: ()}) for p in paths if p != path)
