@@ -121,9 +121,9 @@ class Net:
             X = at(i, layer.forward, X)
         return X
 
-    def predict(self, X: Array) -> npt.NDArray[np.intp]:
-        """The class of each sample, (N,)."""
-        return self.forward(X).argmax(axis=1)
+    def predict(self, X: Array) -> Array:
+        """The scores (N, K), as in the other two; the class of a row is its argmax."""
+        return self.forward(X)
 
     # --- backward -------------------------------------------------------------
 
