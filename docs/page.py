@@ -20,8 +20,8 @@ EQUATION, LINK = re.compile(r"\bE\d\b"), r'<a href="#\g<0>">\g<0></a>'
 MAP = [
     "forward; X; E1 →; Z1; E2 →; A1; E1 →; logits; E3 →; loss",
     "backward; dX; ← E7; dZ1; ← E8; dA1; ← E7; dlogits; ← E4;",
-    "gradients; ; E5 dW1; ; ; ; E5 dW2; ; ;",
-    "; ; E6 db1; ; ; ; E6 db2; ; ;",
+    "weights; ; E5 dW1; ; ; ; E5 dW2; ; ;",
+    "biases; ; E6 db1; ; ; ; E6 db2; ; ;",
     "update; ; E9 W1 b1; ; ; ; E9 W2 b2; ; ;",
 ]
 
@@ -47,9 +47,7 @@ def cells_of(row: Row, column: str) -> list[Cell]:
 
 
 def short(row: Row) -> str:
-    return row.equation or {"check": "gradient check", "train": "training loop"}.get(
-        row.key, row.key
-    )
+    return {"check": "gradient check", "train": "training loop"}.get(row.key, row.key)
 
 
 def switch(column: str) -> str:

@@ -22,7 +22,13 @@ app = typer.Typer(**console.SETTINGS)
 @app.command()
 def main(
     to: Annotated[
-        Path, typer.Option("--to", metavar="FILE.html", help="The page to write.")
+        Path,
+        typer.Option(
+            "--to",
+            metavar="FILE.html",
+            help="The page to write.",
+            show_default="docs/side_by_side.html",
+        ),
     ] = PAGE,
     terminal: Annotated[
         bool, typer.Option("--terminal", help="Show the rows here instead.")
