@@ -200,9 +200,7 @@ def write(path: Path, by_threads: dict[str, Times], rounds: int, quick: bool) ->
     for key, times in by_threads.items():
         if "W1" in times:
             own = (times["W1"][name] for name in ("functional_net.py", "net.py"))
-            text += [
-                f"{HEADS[key]}: functional_net.py takes {timing.ratio(*own):.2f} of net.py on W1."
-            ]
+            text += [f"{HEADS[key]}, W1: functional_net.py / net.py = {timing.ratio(*own):.2f}."]
     text += [f"## {HEADS[key]}\n\n{details(times)}" for key, times in by_threads.items()]
     timing.put(path, "summary", summary(by_threads, quick))
     timing.put(path, "times", "\n\n".join(text))
