@@ -193,6 +193,7 @@ def main(
         data = from_file(dataset or MNIST, train_size)
     X_val = scaled(data.X_val)
     with Run(ctx, rng) as run:
+        run.judged_on = "validation" if dataset and dataset.is_dir() else "test"
         net = build(run, X_val.shape[1:], len(data.names), rng)
         weights, velocity = run.start(net.get_weights(), net.get_velocity())
         net.set_weights(weights)

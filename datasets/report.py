@@ -34,9 +34,9 @@ def report(
     P = np.concatenate([probabilities(X[i : i + 1000]) for i in range(0, len(X), 1000)])
     truth, guess = y.argmax(axis=1), P.argmax(axis=1)  # (N,)
     right = int(np.count_nonzero(truth == guess))
-    say(f"test accuracy {right / len(X):.2%} ({right} of {len(X)}){_time(run)}")
+    say(f"{run.judged_on} accuracy {right / len(X):.2%} ({right} of {len(X)}){_time(run)}")
     shown, said = names[truth[0]], names[guess[0]]
-    say(f"example: test image 0 is {shown}, predicted {said} ({P[0].max():.1%})")
+    say(f"example: {run.judged_on} image 0 is {shown}, predicted {said} ({P[0].max():.1%})")
     if run.options["save"]:
         say(f"weights are in {_saved(run.options['save'], weights)}")
     if run.options["pictures"]:

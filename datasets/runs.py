@@ -47,6 +47,7 @@ class Run:
         self.rng_state = rng.bit_generator.state  # before the shuffle of this epoch
         self.kept: tuple[Weights, Weights] | None = None  # of the last whole epoch
         self.interrupted = False
+        self.judged_on = "test"  # what the accuracy is called that end_epoch is told
 
     def _only_load(self, ctx: typer.Context) -> bool:
         source = ctx.get_parameter_source("epochs")
@@ -169,7 +170,7 @@ class Run:
             self._leave(weights, velocity)
         say(
             f"epoch {self.epoch + 1}/{self.n_epochs}  {self._figures(self.seconds)}"
-            f"  test {test_accuracy:7.2%}  {self.seconds:.1f} s"
+            f"  {self.judged_on} {test_accuracy:7.2%}  {self.seconds:.1f} s"
         )
         seen = self._seen()
         row = (self.epoch + 1, self.loss_sum / seen, self.hits / seen, test_accuracy, self.seconds)

@@ -71,7 +71,7 @@ def test_channels_size_and_classes_come_from_the_folder(call, folder):
     assert not code and not err
     lines = out.splitlines()
     assert "epoch 5/5" in lines[5]
-    assert lines[6].startswith("test accuracy 100.00% (3 of 3)")
+    assert lines[6].startswith("validation accuracy 100.00% (3 of 3)")
     assert any(f"is {name}" in lines[7] for name in ("blue sky", "grass", "rose"))
     assert lines[-1].split() == ["most", "confused", "taken", "for", "times"]
     stored = load_weights("w.h5")
