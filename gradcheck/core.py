@@ -92,7 +92,8 @@ def rounding(loss: Callable[[], Any], p: np.ndarray, dy: Any) -> float:
     y, rng = np.array(loss()) * dy, np.random.default_rng(0)
     bits = [EPS * np.maximum(1, abs(p)) * rng.choice([-1, 1], p.shape) for _ in range(4)]
     flips = [abs(shifted(loss, p, ..., bit, dy) - y).sum() for bit in bits]
-    return 10 * max(EPS * float(abs(y).sum()), *flips, 1e-26)  # a loss of exactly 0 is noisy, too
+    least = EPS / 1000  # log(1 + p) forgets a small p: even a loss of exactly 0 has noise
+    return 10 * max(EPS * float(abs(y).sum()), *flips, least)
 
 
 def slopes(loss: Callable[[], Any], p: np.ndarray, i: Any, dy: Any, way: Any = 1.0) -> Callable:
