@@ -49,7 +49,7 @@ def main(
     write: Annotated[bool, typer.Option("--write", help="Write benchmarks/accuracy.md.")] = False,
 ) -> None:
     """Train with several seeds and print a table of accuracies and times."""
-    commands = COMMANDS
+    commands: tuple[str, ...] = COMMANDS
     if epochs:
         commands = (f"functional_net.py --epochs {epochs}", f"net.py --epochs {epochs}")
     rows = [row(command, seeds) for command in commands]

@@ -41,7 +41,9 @@ class Run:
             check_target(self.options[name])  # now, and not when an hour's work is to be written
         self.path: Path | None = self.options["resume"] or self.options["load"]
         self.n_epochs = 0 if self._only_load(ctx) else self.options["epochs"]
+        self.batch_size: int = self.options["batch_size"]
         self.epoch, self.step = 0, 0  # whole epochs, and steps of the next one, that are done
+        self.n_samples, self.seen = 0, 0  # of an epoch, and of the one in progress
         self.loss_sum, self.hits, self.seconds = 0.0, 0, 0.0  # of the epoch in progress
         self.history: list[dict[str, float]] = []
         self.rng_state = rng.bit_generator.state  # before the shuffle of this epoch
@@ -97,6 +99,7 @@ class Run:
             self.loss_sum, self.hits = float(state["loss_sum"]), int(state["hits"])
             self.seconds, self.history = float(state["seconds"]), list(state["history"])
             self.n_samples = int(state["n_samples"])
+            self.seen = min(self.step * self.batch_size, self.n_samples)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{self.path}: the state of the run is damaged ({error!r})") from None
 
@@ -131,7 +134,7 @@ class Run:
             )
         self.n_samples = len(X)
         self.rng_state = self.rng.bit_generator.state
-        return minibatches(X, y, self.options["batch_size"], self.rng, self.step)
+        return minibatches(X, y, self.batch_size, self.rng, self.step)
 
     def watch(self, steps: Iterator[Any]) -> Iterator[Any]:
         """Hand on what each step yields, (..., loss, hits); ends early after Ctrl-C."""
@@ -145,20 +148,18 @@ class Run:
                 # The bar costs more than a step of a small net: ten times a second is enough.
                 if (now := time.perf_counter()) - shown > 0.1:
                     shown = now
-                    bar.show(self._seen(), self._figures(self.seconds + now - begin))
+                    bar.show(self.seen, self._figures(self.seconds + now - begin))
         self.seconds += time.perf_counter() - begin
 
     def _count(self, loss: float, hits: int) -> None:
-        before = self._seen()
+        n = min(self.batch_size, self.n_samples - self.seen)  # the last batch may be smaller
         self.step += 1
-        self.loss_sum += loss * (self._seen() - before)
+        self.seen += n
+        self.loss_sum += loss * n
         self.hits += hits
 
-    def _seen(self) -> int:
-        return min(self.step * self.options["batch_size"], self.n_samples)
-
     def _figures(self, seconds: float) -> str:
-        seen = max(self._seen(), 1)
+        seen = max(self.seen, 1)
         return (
             f"loss {self.loss_sum / seen:.4f}  accuracy {self.hits / seen:7.2%}"
             f"  {seen / max(seconds, 1e-9):9,.0f} samples/s"
@@ -166,16 +167,16 @@ class Run:
 
     def end_epoch(self, weights: Weights, velocity: Weights, test_accuracy: float) -> None:
         """Note the epoch, write history and checkpoint; after Ctrl-C, save and leave with 130."""
-        if self.interrupted and self._seen() < self.n_samples:
+        if self.interrupted and self.seen < self.n_samples:
             self._leave(weights, velocity)
         say(
             f"epoch {self.epoch + 1}/{self.n_epochs}  {self._figures(self.seconds)}"
             f"  {self.judged_on} {test_accuracy:7.2%}  {self.seconds:.1f} s"
         )
-        seen = self._seen()
+        seen = self.seen
         row = (self.epoch + 1, self.loss_sum / seen, self.hits / seen, test_accuracy, self.seconds)
         self.history.append(dict(zip(COLUMNS, row, strict=True)))
-        self.epoch, self.step = self.epoch + 1, 0
+        self.epoch, self.step, self.seen = self.epoch + 1, 0, 0
         self.loss_sum, self.hits, self.seconds = 0.0, 0, 0.0
         self.rng_state = self.rng.bit_generator.state
         self.kept = _copy(weights), _copy(velocity)
