@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from datasets.files import printable
+
 __all__ = [
     "SETTINGS",
     "Rates",
@@ -148,6 +150,7 @@ def say(line: str = "") -> None:
 def warn(line: str) -> None:
     """Tell on stderr, after the name of the command, whatever its encoding."""
     encoding = sys.stderr.encoding or "ascii"
+    line = "\n  ".join(map(printable, line.split("\n  ")))  # only a list of files has such lines
     text = f"{program()}: {line}".encode(encoding, "backslashreplace").decode(encoding)
     print(text, file=sys.stderr, flush=True)
 

@@ -62,11 +62,11 @@ def regular_file(path: str | Path) -> Path:
     """The path, if it is a regular file that is not empty: a pipe would hang a reader for ever."""
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file")
+        raise FileNotFoundError(f"{printable(path)}: no such file")
     if not path.is_file():
-        raise ValueError(f"{path}: expected a file, this is a folder or a device")
+        raise ValueError(f"{printable(path)}: expected a file, this is a folder or a device")
     if not path.stat().st_size:
-        raise ValueError(f"{path}: the file is empty")
+        raise ValueError(f"{printable(path)}: the file is empty")
     return path
 
 
@@ -76,10 +76,10 @@ def check_target(path: str | Path | None) -> None:
         return
     path = Path(path)
     if path.is_dir():
-        raise IsADirectoryError(f"{path}: expected a file to write, this is a folder")
+        raise IsADirectoryError(f"{printable(path)}: expected a file to write, this is a folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"{path}: the folder cannot be written to")
+        raise PermissionError(f"{printable(path)}: the folder cannot be written to")
 
 
 @contextmanager
@@ -93,9 +93,10 @@ def open_h5(path: str | Path) -> Iterator["h5py.File"]:
             yield file
     except Exception as error:
         if isinstance(error, ValueError) and str(path) in str(error):
-            raise  # one of ours, which names the file
+            # one of ours, which names the file
+            raise ValueError(str(error).replace(str(path), printable(path))) from None
         reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: not a whole HDF5 file ({reason})") from None
+        raise ValueError(f"{printable(path)}: not a whole HDF5 file ({reason})") from None
 
 
 def dataset_h5(file: "h5py.File", key: str) -> "h5py.Dataset":

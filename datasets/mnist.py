@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datasets.batches import one_hot
-from datasets.files import BYTES_MAX, dataset_h5, open_h5
+from datasets.files import dataset_h5, open_h5
 
 if TYPE_CHECKING:
     import h5py
@@ -16,6 +16,7 @@ __all__ = ["MNIST", "load_mnist", "load_data", "load_images"]
 
 Array = npt.NDArray[np.floating]
 Split = tuple[Array, Array, Array, Array]
+CLASSES_MAX = 10_000  # a table of confusions takes 8 bytes for each pair of classes
 MNIST = Path(__file__).with_name("mnist.h5")
 
 
@@ -53,8 +54,10 @@ def load_images(
                 f"got {train.images.shape[1:]} and {test.images.shape[1:]}"
             )
         K = int(max(train.labels.max(), test.labels.max())) + 1
-        if K * (len(train.labels) + len(test.labels)) * 8 > BYTES_MAX:
-            raise ValueError(f"{path}: labels up to {K - 1} are too many classes to hold one-hot")
+        if not 2 <= K <= CLASSES_MAX:
+            raise ValueError(
+                f"{path}: expected from 2 to {CLASSES_MAX} classes, got labels up to {K - 1}"
+            )
         return (
             train.pixels(dtype),
             one_hot(train.labels[train.rows], K, dtype),
@@ -67,6 +70,11 @@ def _rows(X: Array) -> Array:
     return X.reshape(len(X), -1)  # (N, D)
 
 
+def _is_image_set(shape: tuple[int, ...]) -> bool:
+    grey, colour = len(shape) in (2, 3), len(shape) == 4 and {shape[1], shape[3]} & {1, 3}
+    return bool(grey or colour) and 0 not in shape
+
+
 class _Half:
     """The training or the test half of a file, checked before a pixel is read."""
 
@@ -75,7 +83,7 @@ class _Half:
         self.images = dataset_h5(file, f"{name}_data")
         labels = dataset_h5(file, f"{name}_labels")
         N = self.images.shape[0] if self.images.ndim else 0
-        if self.images.ndim not in (2, 3, 4) or not self.images.size:
+        if not _is_image_set(self.images.shape):
             raise ValueError(
                 f"{self.where}_data is expected to be (N, H, W), (N, H, W, 3) or (N, D), "
                 f"got {self.images.shape}"

@@ -1,15 +1,14 @@
 """What a command tells at its end: accuracy, an example, weights, pictures, digits of one's own."""
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from datasets.console import say, warn
-from datasets.runs import Run
-from datasets.weights import Weights, save_weights
+from datasets.console import say
+from datasets.runs import ADVICE, Run, saved
+from datasets.weights import Weights
 
 __all__ = ["report", "confusion", "image_shape"]
 
@@ -32,28 +31,20 @@ def report(
     """
     names = names or [str(k) for k in range(y.shape[1])]
     P = np.concatenate([probabilities(X[i : i + 1000]) for i in range(0, len(X), 1000)])
+    if not np.isfinite(P).all():
+        run.kept = None  # what gives such scores is not worth keeping
+        raise FloatingPointError(f"the scores became inf or nan: {ADVICE}")
     truth, guess = y.argmax(axis=1), P.argmax(axis=1)  # (N,)
     right = int(np.count_nonzero(truth == guess))
     say(f"{run.judged_on} accuracy {right / len(X):.2%} ({right} of {len(X)}){_time(run)}")
     shown, said = names[truth[0]], names[guess[0]]
     say(f"example: {run.judged_on} image 0 is {shown}, predicted {said} ({P[0].max():.1%})")
     if run.options["save"]:
-        say(f"weights are in {_saved(run.options['save'], weights)}")
+        say(f"weights are in {saved(run.options['save'], weights)}")
     if run.options["pictures"]:
         _pictures(run, weights, X, truth, P, names)
     for path in run.own_pictures:
         _own_picture(path, probabilities, X.shape[1:], names)
-
-
-def _saved(path: Path, weights: Weights) -> Path:
-    try:
-        save_weights(path, weights)
-        return path
-    except OSError as error:  # a full disk is no reason to lose them
-        warn(f"{path} could not be written ({error})")
-        fallback = Path(tempfile.mkdtemp()) / path.name
-        save_weights(fallback, weights)
-        return fallback
 
 
 def _time(run: Run) -> str:

@@ -6,6 +6,7 @@ It watches the loop and never takes part in it: the arithmetic stays in the netw
 import csv
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +19,13 @@ import typer
 from datasets.batches import at_epoch, minibatches
 from datasets.console import program, say, warn
 from datasets.files import atomic, check_target, regular_file
+from datasets.mnist import MNIST
 from datasets.weights import Weights, load_checkpoint, load_weights, match_weights, save_weights
 
-__all__ = ["Run"]
+__all__ = ["Run", "saved"]
 
 Array = npt.NDArray[np.floating]
+ADVICE = "training has diverged, try a tenth of --lr"
 COLUMNS = ("epoch", "loss", "accuracy", "test_accuracy", "seconds")
 
 
@@ -37,8 +40,7 @@ class Run:
     def __init__(self, ctx: typer.Context, rng: np.random.Generator):
         self.options, self.rng = dict(ctx.params), rng
         self.own_pictures = _own_pictures(ctx)
-        for name in ("save", "checkpoint", "history"):
-            check_target(self.options[name])  # now, and not when an hour's work is to be written
+        self._check_targets()
         self.path: Path | None = self.options["resume"] or self.options["load"]
         self.n_epochs = 0 if self._only_load(ctx) else self.options["epochs"]
         self.batch_size: int = self.options["batch_size"]
@@ -50,6 +52,23 @@ class Run:
         self.kept: tuple[Weights, Weights] | None = None  # of the last whole epoch
         self.interrupted = False
         self.judged_on = "test"  # what the accuracy is called that end_epoch is told
+
+    def _check_targets(self) -> None:
+        # Now, and not when an hour's work is to be written; nor over what the run reads.
+        if self.options["load"] and self.options["resume"]:
+            raise ValueError("expected either --load or --resume, got both")
+        read = [MNIST, self.options.get("data"), self.options.get("dataset"), *self.own_pictures]
+        taken = {path.resolve(): "what is to be read" for path in read if path}
+        for name in ("save", "checkpoint", "history"):
+            if path := self.options[name]:
+                check_target(path)
+                if (place := path.resolve()) in taken:
+                    raise ValueError(
+                        f"--{name}: expected a file of its own, got {path}, which is {taken[place]}"
+                    )
+                taken[place] = f"that of --{name}"
+        if folder := self.options["pictures"]:
+            check_target(folder / "curves.png")
 
     def _only_load(self, ctx: typer.Context) -> bool:
         source = ctx.get_parameter_source("epochs")
@@ -74,8 +93,7 @@ class Run:
         path = self.options["save"]
         if not path or self.kept is None or not self.epoch:
             return ""
-        save_weights(path, self.kept[0])
-        return f"; the weights after epoch {self.epoch} are in {path}"
+        return f"; the weights after epoch {self.epoch} are in {saved(path, self.kept[0])}"
 
     # --- weights that come in ---------------------------------------------------
 
@@ -169,6 +187,8 @@ class Run:
         """Note the epoch, write history and checkpoint; after Ctrl-C, save and leave with 130."""
         if self.interrupted and self.seen < self.n_samples:
             self._leave(weights, velocity)
+        if not all(np.isfinite(array).all() for array in weights.values()):
+            raise FloatingPointError(f"the weights became inf or nan at step {self.step}: {ADVICE}")
         say(
             f"epoch {self.epoch + 1}/{self.n_epochs}  {self._figures(self.seconds)}"
             f"  {self.judged_on} {test_accuracy:7.2%}  {self.seconds:.1f} s"
@@ -184,7 +204,7 @@ class Run:
             if self.options["history"]:
                 _write_csv(self.options["history"], self.history)
             if self.options["checkpoint"]:
-                self._checkpoint(self.options["checkpoint"], weights, velocity)
+                save_weights(self.options["checkpoint"], weights, velocity, self._state())
         except OSError as error:  # a full disk is no reason to lose the run
             warn(f"epoch {self.epoch} could not be written, training goes on ({error})")
         if self.interrupted:
@@ -192,18 +212,18 @@ class Run:
 
     def _leave(self, weights: Weights, velocity: Weights) -> None:
         path = self.options["checkpoint"] or Path(f"{Path(program()).stem}_stopped.h5")
-        self._checkpoint(path, weights, velocity)
+        path = saved(path, weights, velocity, self._state())
         say(f"stopped in epoch {self.epoch + 1} after step {self.step}; go on with --resume {path}")
         raise SystemExit(130)
 
-    def _checkpoint(self, path: Path, weights: Weights, velocity: Weights) -> None:
+    def _state(self) -> dict[str, Any]:
         leave_out = ("resume", "load", "digits")
         options = {
             name: value if type(value) in (bool, int, float, str, tuple) else str(value)
             for name, value in self.options.items()
             if value is not None and name not in leave_out
         }
-        state = {
+        return {
             "options": options,
             "rng": self.rng_state,
             "epoch": self.epoch,
@@ -214,7 +234,6 @@ class Run:
             "n_samples": self.n_samples,
             "history": self.history,
         }
-        save_weights(path, weights, velocity, state)
 
 
 def _own_pictures(ctx: typer.Context) -> list[Path]:
@@ -223,6 +242,20 @@ def _own_pictures(ctx: typer.Context) -> list[Path]:
     if ctx.args and first is None:
         raise ValueError(f"expected options only, got the argument {ctx.args[0]!r}")
     return [regular_file(path) for path in (first, *ctx.args)] if first else []
+
+
+def saved(
+    path: Path, weights: Weights, velocity: Weights | None = None, state: dict | None = None
+) -> Path:
+    """Where save_weights wrote: path or, if that failed, a temporary folder, after a warning."""
+    try:
+        save_weights(path, weights, velocity, state)
+        return path
+    except OSError as error:  # a full disk is no reason to lose them
+        warn(f"{path} could not be written ({error})")
+        fallback = Path(tempfile.mkdtemp()) / path.name
+        save_weights(fallback, weights, velocity, state)
+        return fallback
 
 
 def _copy(weights: Weights) -> Weights:

@@ -1,0 +1,127 @@
+"""What nobody should hand in, and somebody will: one line each, and nothing that was good is lost."""
+
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from datasets import MNIST, console, load_mnist, load_weights
+
+COMMANDS = ["functional_net", "net", "cnn.__main__"]
+each_command = pytest.mark.parametrize("command", COMMANDS)
+
+
+def image_set(path: Path, **changes: object) -> Path:
+    """30 + 12 grey pictures of 6 x 6 pixels in three classes, or what is put in their place."""
+    rng = np.random.default_rng(0)
+    with h5py.File(path, "w") as file:
+        for half, N in (("train", 30), ("test", 12)):
+            pixels = rng.integers(0, 256, (N, 6, 6)).astype(np.uint8)
+            file[f"{half}_data"] = changes.get(f"{half}_data", pixels)
+            file[f"{half}_labels"] = changes.get(f"{half}_labels", np.arange(N) % 3)
+    return path
+
+
+@pytest.fixture
+def call(tmp_path, capsys, monkeypatch):
+    """Run a command in an empty folder that holds d.h5: (exit code, output, error output)."""
+    monkeypatch.chdir(tmp_path)
+    image_set(tmp_path / "d.h5")
+
+    def call(command: str, *words: object) -> tuple[object, str, str]:
+        monkeypatch.setattr(sys, "argv", [f"{command}.py", *map(str, words)])
+        with pytest.raises(SystemExit) as exit:
+            console.run(importlib.import_module(command).app)
+        return exit.value.code, *capsys.readouterr()
+
+    return call
+
+
+# --- the commands -------------------------------------------------------------------
+
+
+@each_command
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--save", "d.h5"], "--save: expected a file of its own, got d.h5, which is what is to b"),
+        (["--checkpoint", "./d.h5"], "which is what is to be read"),
+        (["--history", "d.h5"], "which is what is to be read"),
+        (["--save", MNIST], "which is what is to be read"),
+        (["--save", "a.h5", "--checkpoint", "a.h5"], "--checkpoint: .* which is that of --save"),
+        (["--save", "a.h5", "--history", "./a.h5"], "--history: .* which is that of --save"),
+        (["--load", "a.h5", "--resume", "c.h5"], "expected either --load or --resume, got both"),
+        (["--pictures", "d.h5"], "d.h5"),
+    ],
+)
+def test_nothing_that_is_read_is_written_over(call, command, words, message):
+    before = Path("d.h5").read_bytes()
+    if "--resume" in words:
+        call(command, "--data", "d.h5", "--epochs", 1, "--save", "a.h5", "--checkpoint", "c.h5")
+    code, out, err = call(command, "--data", "d.h5", "--epochs", 1, *words)
+    assert code == 2 and err.count("\n") == 1 and not out
+    assert re.search(message, err)
+    assert Path("d.h5").read_bytes() == before
+
+
+@each_command
+def test_names_that_break_lines_and_drive_terminals_are_escaped(call, command):
+    for option in ("--data", "--load", "--resume"):
+        code, out, err = call(command, "--data", "d.h5", option, "no\nfile\x1b[31m.h5")
+        assert code == 2 and not out
+        assert err.endswith("no\\nfile\\x1b[31m.h5: no such file\n") and err.count("\n") == 1
+
+
+@each_command
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train_labels": np.zeros(30, int), "test_labels": np.zeros(12, int)}, "from 2 to 10000"),
+        ({"train_labels": np.full(30, 10**6)}, "from 2 to 10000 classes, got labels up to 1000000"),
+        ({"train_data": np.zeros((30, 5, 6, 6), np.uint8)}, r"expected to be \(N, H, W\)"),
+        ({"train_data": np.zeros((30, 0, 6), np.uint8)}, r"expected to be \(N, H, W\)"),
+    ],
+)
+def test_image_sets_that_no_network_can_learn(call, command, changes, message):
+    image_set(Path("odd.h5"), **changes)
+    code, out, err = call(command, "--data", "odd.h5")
+    assert code == 2 and not out and err.count("\n") == 1
+    with pytest.raises(ValueError, match=message):
+        load_mnist("odd.h5")
+
+
+@each_command
+def test_an_epoch_that_ends_in_garbage_is_neither_judged_nor_saved(call, command):
+    words = ("--data", "d.h5", "--batch_size", 100, "--epochs", 1, "--save", "w.h5")
+    code, out, err = call(command, *words, "--lr", 1e39)
+    assert code == 1 and "training has diverged" in err and err.count("\n") == 1
+    assert "test accuracy" not in out and not Path("w.h5").exists()
+
+
+@each_command
+def test_ctrl_c_saves_elsewhere_what_cannot_be_saved_here(call, command, monkeypatch):
+    import signal
+
+    from datasets import weights
+    from datasets.runs import Run
+
+    real, count = weights.save_weights, Run._count
+
+    def save(path: Path, *parts: object) -> None:
+        if "stopped" in str(path) and not path.is_absolute():
+            raise PermissionError(13, "Permission denied")
+        real(path, *parts)
+
+    def press_ctrl_c(run: Run, loss: float, hits: int) -> None:
+        count(run, loss, hits)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("datasets.runs.save_weights", save)
+    monkeypatch.setattr(Run, "_count", press_ctrl_c)
+    code, out, err = call(command, "--data", "d.h5", "--batch_size", 10)
+    assert code == 130 and "could not be written" in err
+    assert load_weights(out.splitlines()[-1].split("go on with --resume ")[1])
