@@ -15,8 +15,8 @@ from datasets import console  # noqa: E402
 from docs.excerpt import excerpt  # noqa: E402
 
 README = ROOT / "README.md"
-OUTPUT = ROOT / "docs" / "two_commands.txt"
 COMMANDS = ("functional_net.py --lr 0.1 --hidden_neurons 100", "net.py --epochs 2")
+PLANT = "-m gradcheck --plant functional-mean-in-db1"
 ORDER = {
     "functional_net.py": "the whole story in pure functions: forward, loss, backward, update",
     "net.py": "the same story in objects; samples are columns",
@@ -46,8 +46,16 @@ PARTS = {
     "accuracy": lambda: text("benchmarks/accuracy.md"),
     "lines": order,
     "E5": excerpt,
+    "plant": lambda: f"```text\n{text('docs/plant.txt')}\n```",
+    "proof": lambda: text("benchmarks/proof.md"),
+    "speed": lambda: between("summary", text("benchmarks/results.md")),
     "digits": lambda: totals(text("benchmarks/digits.md")),
 }
+
+
+def between(name: str, document: str) -> str:
+    """What stands between the marks of that name."""
+    return document.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0].strip()
 
 
 def totals(table: str) -> str:
@@ -69,13 +77,14 @@ def filled(readme: str) -> str:
 
 
 def measure() -> None:
-    """Run the two commands and keep what they print."""
-    shown = []
-    for command in COMMANDS:
-        words = [sys.executable, *command.split()]
-        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
-        shown += [f"$ python {command}", done.stdout]
-    OUTPUT.write_text("\n".join(shown), encoding="utf-8")
+    """Run the two commands and the planted mistake, and keep what they print."""
+    for file, commands in (("two_commands.txt", COMMANDS), ("plant.txt", (PLANT,))):
+        shown = []
+        for command in commands:
+            words = [sys.executable, *command.split()]
+            done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+            shown += [f"$ python {command}", done.stdout]
+        (ROOT / "docs" / file).write_text("\n".join(shown), encoding="utf-8")
 
 
 app = typer.Typer(**console.SETTINGS)
@@ -83,7 +92,7 @@ app = typer.Typer(**console.SETTINGS)
 
 @app.command()
 def main(
-    run: Annotated[bool, typer.Option("--run", help="Run the two commands first.")] = False,
+    run: Annotated[bool, typer.Option("--run", help="Run the shown commands first.")] = False,
 ) -> None:
     """Write the marked parts of README.md anew."""
     if run:

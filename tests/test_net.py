@@ -151,8 +151,9 @@ def test_keras_habits(capsys):
     model = small(FullyConnectedLayer(4), ReLuLayer(), dtype=np.float32)
     history = model.fit(X, y, epochs=3, batch_size=8)
     assert {name: len(values) for name, values in history.history.items()} == {
-        "loss": 3, "accuracy": 3,
-    }  # fmt: skip
+        "loss": 3,
+        "accuracy": 3,
+    }
     loss, accuracy = model.evaluate(X, y)
     assert accuracy == (model.predict(X).argmax(axis=1) == y.argmax(axis=1)).mean()
     assert loss == pytest.approx(net.SoftmaxCrossEntropy().forward(model.forward(X.T), y.T))
@@ -181,8 +182,15 @@ def test_a_seed_repeats_a_run_and_every_option_matters():
         return model.W.tobytes()
 
     assert trained() == trained() == trained(learning_rate=[0.1, 0.1], momentum=(0.1,))
-    changes = ({"learning_rate": 0.2}, {"momentum": 0.2}, {"epochs": 3}, {"batch_size": 8},
-               {"seed": 1}, {"learning_rate": [0.1, 0.2]}, {"cost": MeanSquaredError()})  # fmt: skip
+    changes = (
+        {"learning_rate": 0.2},
+        {"momentum": 0.2},
+        {"epochs": 3},
+        {"batch_size": 8},
+        {"seed": 1},
+        {"learning_rate": [0.1, 0.2]},
+        {"cost": MeanSquaredError()},
+    )
     assert len({trained(**change) for change in ({}, *changes)}) == 1 + len(changes)
 
 
