@@ -182,4 +182,6 @@ class one_line_errors:
 def run(app: typer.Typer) -> None:
     """Run a command; nothing that a user hands in ends in a traceback."""
     with one_line_errors():
-        raise SystemExit(app(standalone_mode=False))
+        name = program()
+        called = f"python {name}" if name.endswith(".py") else f"python -m {name}"
+        raise SystemExit(app(standalone_mode=False, prog_name=called))
