@@ -20,9 +20,13 @@ import typer
 from datasets import (
     MNIST,
     at_epoch,
+    check_count,
     check_loss,
+    check_rates,
+    check_remembered,
     check_samples,
-    check_shape,
+    check_targets,
+    check_training,
     console,
     load_data,
     load_mnist,
@@ -83,8 +87,7 @@ class InputLayer(Layer):
     """The first layer of every network: says how many inputs a sample has."""
 
     def __init__(self, size: int):
-        if size < 1:
-            raise ValueError(f"InputLayer expects a size of 1 or more, got {size}")
+        check_count("InputLayer expects a size", size)
         self.size = size
 
     def __repr__(self) -> str:
@@ -105,8 +108,7 @@ class FullyConnectedLayer(Layer):
     params = ("W", "b")
 
     def __init__(self, size: int):
-        if size < 1:
-            raise ValueError(f"FullyConnectedLayer expects a size of 1 or more, got {size}")
+        check_count("FullyConnectedLayer expects a size", size)
         self.size = size
 
     def build(self, size: int, rng: np.random.Generator, dtype: npt.DTypeLike) -> None:
@@ -278,13 +280,17 @@ class FeedForwardNet:
         seed: int = 0,
         dtype: npt.DTypeLike = np.float32,
     ):
-        self.cost = cost or SoftmaxCrossEntropy()
+        self.cost = cost() if isinstance(cost, type) else cost or SoftmaxCrossEntropy()
         self.rng = np.random.default_rng(seed)
         self.dtype = np.dtype(dtype)
+        if self.dtype.kind != "f" or not hasattr(self.cost, "probabilities"):
+            raise TypeError(f"expected a cost and a dtype of floats, got {self.cost}, {self.dtype}")
         self.layers: list[Layer] = []
 
     def add(self, layer: Layer) -> None:
         """Put a layer on top. Raises ValueError unless the InputLayer comes first, and once."""
+        if not isinstance(layer, Layer) or layer in self.layers:
+            raise TypeError(f"layer {len(self.layers)}: expected a new layer, got {layer!r}")
         if isinstance(layer, InputLayer) == bool(self.layers):
             expected = "a layer other than InputLayer" if self.layers else "an InputLayer first"
             raise ValueError(f"layer {len(self.layers)}: expected {expected}, got {layer}")
@@ -364,9 +370,16 @@ class FeedForwardNet:
         """What the cost takes the scores for, (N, K): with the default cost their softmax."""
         return self.cost.probabilities(self.forward(np.asarray(X).T)).T
 
-    def _accept(self, X: Array) -> Array:
+    def _check_layers(self) -> None:
         if len(self.layers) < 2:
             raise ValueError(f"expected an InputLayer and layers after it, got {self.layers}")
+
+    def _check_samples(self, X: Array, y: Array) -> None:
+        self._check_layers()
+        check_samples(X, y, self.layers[0].size, self.layers[-1].size)
+
+    def _accept(self, X: Array) -> Array:
+        self._check_layers()
         X = np.asarray(X)
         if X.ndim != 2 or len(X) != self.layers[0].size:
             raise ValueError(
@@ -381,13 +394,14 @@ class FeedForwardNet:
 
     def loss(self, Y: Array, y: Array) -> float:
         """The cost of scores Y (K, N) against targets y (K, N)."""
-        check_shape("the loss expects y", np.shape(y), Y.shape)
+        check_targets("the loss", y, Y)
         return self.cost.forward(Y, y)
 
     # --- backward -------------------------------------------------------------
 
     def backward(self) -> None:
         """Set dW and db of every layer, from the last loss; nobody trains the pixels, so no dX."""
+        check_remembered("backward", self.cost)
         dY = self.cost.backward()
         for layer in self.layers[:1:-1]:
             dY = layer.backward(dY)
@@ -395,6 +409,7 @@ class FeedForwardNet:
 
     def input_gradient(self) -> Array:
         """backward, and on to dX (D, N), which costs as much again as the first layer's dW."""
+        check_remembered("input_gradient", self.cost)
         dY = self.cost.backward()
         for layer in reversed(self.layers):
             dY = layer.backward(dY)
@@ -404,6 +419,7 @@ class FeedForwardNet:
 
     def update(self, lr: float, momentum: float) -> None:
         """One step of SGD with momentum (Polyak, 1964) for all weights of all layers, in place."""
+        lr, momentum = check_rates(lr, momentum)
         self.V *= momentum
         self.V -= lr * self.dW  # (E9)
         self.W += self.V
@@ -439,7 +455,8 @@ class FeedForwardNet:
         momentum: Schedule = 0.1,
     ) -> History:
         """Learn X (N, D), y (N, K) for some epochs; a list of rates holds one per epoch."""
-        check_samples(X, y, self.layers[0].size, self.layers[-1].size)
+        check_training(learning_rate, momentum, epochs, batch_size)
+        self._check_samples(X, y)
         X, y = X.astype(self.dtype, copy=False), y.astype(self.dtype, copy=False)
         history = History()
         for epoch in range(epochs):
@@ -477,7 +494,7 @@ class FeedForwardNet:
 
     def evaluate(self, X: Array, y: Array) -> tuple[float, float]:
         """Mean loss and accuracy on X (N, D), y (N, K)."""
-        check_samples(X, y, self.layers[0].size, self.layers[-1].size)
+        self._check_samples(X, y)
         Y = self.forward(X.T)
         return self.loss(Y, y.T), self.hits(Y, y.T) / len(y)
 

@@ -16,7 +16,7 @@ from cnn.checks import labels_of
 from cnn.kernels import Array, keep_memory
 from cnn.layer import Layer
 from cnn.losses import Loss
-from datasets import check_loss
+from datasets import check_loss, check_rates
 from datasets.weights import Weights, match_weights
 
 __all__ = ["Net"]
@@ -35,6 +35,10 @@ class Net:
         for i, layer in enumerate(layers, 1):
             if not isinstance(layer, Layer):
                 raise TypeError(f"Net expects layers, got {layer!r} at position {i}")
+            if layer in layers[: i - 1]:
+                raise ValueError(
+                    f"layer {i}, {layer}: expected a new layer, this is one from above"
+                )
         self.layers = list(layers)
         self.loss = loss() if isinstance(loss, type) else loss
         if not isinstance(self.loss, Loss):
@@ -146,6 +150,7 @@ class Net:
 
     def update_weights(self, lr: float, momentum: float = 0.0) -> None:
         """One step of SGD with momentum (Polyak, 1964), in place."""
+        lr, momentum = check_rates(lr, momentum)
         pairs = zip(self.layers, self.velocity, strict=True)
         for layer, velocity in pairs:
             if layer.grads.keys() != layer.params.keys():

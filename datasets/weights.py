@@ -70,6 +70,7 @@ def load_checkpoint(path: str | Path) -> tuple[Weights, Weights, dict[str, Any]]
 
 def match_weights(weights: Weights, like: Weights, path: str | Path) -> Weights:
     """The weights in the order and dtype of like; ValueError names the first difference."""
+    weights = {str(key): np.asarray(array) for key, array in weights.items()}
     for key in sorted({*weights, *like}, key=_layer_order):
         got = f"{key} of shape {weights[key].shape}" if key in weights else f"no {key}"
         if key not in like:
@@ -78,6 +79,8 @@ def match_weights(weights: Weights, like: Weights, path: str | Path) -> Weights:
             raise ValueError(
                 f"{path}: this network expects {key} of shape {like[key].shape}, the file has {got}"
             )
+        if weights[key].dtype.kind not in "fiu":
+            raise TypeError(f"{path}: {key} is expected to hold numbers, got {weights[key].dtype}")
     return {key: weights[key].astype(like[key].dtype) for key in like}
 
 
@@ -108,5 +111,6 @@ def _layers(file: "h5py.File", prefix: str) -> Weights:
 
 
 def _layer_order(key: str) -> tuple[int, str]:
-    layer, name = key.split("/", 1)
-    return int(layer.removeprefix("layer_")), name
+    layer, _, name = key.partition("/")
+    number = layer.removeprefix("layer_")
+    return int(number) if number.isdecimal() else 0, name

@@ -151,8 +151,16 @@ def test_a_seed_repeats_a_run_and_every_rate_matters():
         return fn.train(params, X, y, rng=rng, **settings).W1.tobytes()
 
     assert trained() == trained() == trained(lr=[0.1, 0.1], momentum=(0.1,))
-    changes = ({"lr": 0.2}, {"momentum": 0.2}, {"epochs": 3}, {"batch_size": 8}, {"seed": 1},
-               {"lr": [0.1, 0.2]}, {"momentum": [0.1, 0.2]}, {"loss": fn.squared_error})  # fmt: skip
+    changes = (
+        {"lr": 0.2},
+        {"momentum": 0.2},
+        {"epochs": 3},
+        {"batch_size": 8},
+        {"seed": 1},
+        {"lr": [0.1, 0.2]},
+        {"momentum": [0.1, 0.2]},
+        {"loss": fn.squared_error},
+    )
     results = {trained(**change) for change in ({}, *changes)}
     assert len(results) == 1 + len(changes)
 
@@ -179,7 +187,7 @@ def test_train_refuses_what_does_not_fit(X, y, message):
 
 def test_forward_and_losses_name_shapes_that_do_not_fit():
     values = arguments()
-    with pytest.raises(ValueError, match=r"forward expects X of shape \(4, 5\), got \(4, 3\)"):
+    with pytest.raises(ValueError, match=r"forward expects X of shape \(N, 5\), got \(4, 3\)"):
         fn.forward(values["params"], np.zeros((4, 3)))
     for loss in (fn.cross_entropy, fn.squared_error):
         with pytest.raises(ValueError, match=r"expects y of shape \(4, 3\), got \(4,\)"):

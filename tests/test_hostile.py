@@ -1,4 +1,4 @@
-"""What nobody should hand in, and somebody will: one line each, and nothing that was good is lost."""
+"""What nobody should hand in, and somebody will: one line each, and nothing good is lost."""
 
 import importlib
 import re
