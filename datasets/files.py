@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,9 +38,8 @@ def atomic(path: str | Path) -> Iterator[str]:
     A crash or a full disk in between leaves the old file whole. Folders are made as needed.
     """
     check_target(path)
-    path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
+    path = Path(os.path.realpath(path))  # a link goes on leading to the file
+    name = _temporary(path)
     try:
         yield name
         with open(name, "rb+") as file:
@@ -50,6 +49,12 @@ def atomic(path: str | Path) -> Iterator[str]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _temporary(path: Path) -> str:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+    os.close(handle)
+    return name
 
 
 def _umask() -> int:
@@ -74,12 +79,20 @@ def check_target(path: str | Path | None) -> None:
     """Raise OSError now if a file could not be written at path later; None passes."""
     if path is None:
         return
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{printable(path)}: expected a file to write, this is a folder")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"{printable(path)}: the folder cannot be written to")
+    shown, path = printable(path), Path(os.path.realpath(path))
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{shown}: expected a file to write, this is a folder")
+    if os.path.lexists(path) and not os.path.isfile(path):
+        raise PermissionError(f"{shown}: expected a file to write, this is a device or a pipe")
+    if os.path.exists(path) and not os.access(path, os.W_OK):
+        raise PermissionError(f"{shown}: the file is write-protected")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.unlink(_temporary(path))  # asks the system itself: root may write, and yet not to /proc
+        with suppress(FileNotFoundError):
+            os.lstat(path)  # the name may be too long
+    except OSError as error:
+        raise type(error)(f"{shown}: cannot be written ({error.strerror})") from None
 
 
 @contextmanager

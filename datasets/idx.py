@@ -5,6 +5,7 @@ dimensions, each dimension as a big-endian 32-bit integer, then the bytes.
 """
 
 import gzip
+import io
 import math
 import zlib
 from pathlib import Path
@@ -71,10 +72,13 @@ def import_idx(folder: str | Path, to: str | Path) -> dict[str, tuple[int, ...]]
                 f"got {len(images)} and {len(labels)}"
             )
     # Chunks of 1,000 images read twice as fast as h5py's own choice.
-    with atomic(to) as name, h5py.File(name, "w") as file:
+    image = io.BytesIO()  # then plain bytes go to disk: of a full one h5py makes a dozen errors
+    with h5py.File(image, "w") as file:
         for key, array in arrays.items():
             chunks = (min(1000, len(array)), *array.shape[1:])
             file.create_dataset(key, data=array, chunks=chunks, compression=9, track_times=False)
+    with atomic(to) as name:
+        Path(name).write_bytes(image.getbuffer())
     return {key: array.shape for key, array in arrays.items()}
 
 

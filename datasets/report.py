@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datasets.console import say
+from datasets.files import printable
 from datasets.runs import ADVICE, Run, saved
 from datasets.weights import Weights
 
@@ -40,7 +41,7 @@ def report(
     shown, said = names[truth[0]], names[guess[0]]
     say(f"example: {run.judged_on} image 0 is {shown}, predicted {said} ({P[0].max():.1%})")
     if run.options["save"]:
-        say(f"weights are in {saved(run.options['save'], weights)}")
+        say(f"weights are in {printable(saved(run.options['save'], weights))}")
     if run.options["pictures"]:
         _pictures(run, weights, X, truth, P, names)
     for path in run.own_pictures:
@@ -86,7 +87,7 @@ def _pictures(
     pictures.confusion_picture(counts, names, folder / "confusion.png")
     if run.history:
         pictures.curves(run.history, folder / "curves.png")
-    say(f"pictures are in {folder}")
+    say(f"pictures are in {printable(folder)}")
 
 
 def _own_picture(
@@ -96,10 +97,10 @@ def _own_picture(
 
     image = _prepared(path, image_shape(shape))  # (C, H, W)
     P = probabilities(image.reshape(1, *shape))[0]
-    say(f"\n{path}: the network sees")
+    say(f"\n{printable(path)}: the network sees")
     say(show(image.mean(axis=0)))
     say(bars(P, names))
-    say(f"{path}: {names[P.argmax()]} ({P.max():.1%})")
+    say(f"{printable(path)}: {names[P.argmax()]} ({P.max():.1%})")
 
 
 def _prepared(path: Path, shape: tuple[int, int, int]) -> Array:

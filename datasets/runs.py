@@ -4,6 +4,7 @@ It watches the loop and never takes part in it: the arithmetic stays in the netw
 """
 
 import csv
+import os
 import signal
 import sys
 import tempfile
@@ -18,7 +19,7 @@ import typer
 
 from datasets.batches import at_epoch, minibatches
 from datasets.console import program, say, warn
-from datasets.files import atomic, check_target, regular_file
+from datasets.files import atomic, check_target, printable, regular_file
 from datasets.mnist import MNIST
 from datasets.weights import Weights, load_checkpoint, load_weights, match_weights, save_weights
 
@@ -58,17 +59,15 @@ class Run:
         if self.options["load"] and self.options["resume"]:
             raise ValueError("expected either --load or --resume, got both")
         read = [MNIST, self.options.get("data"), self.options.get("dataset"), *self.own_pictures]
-        taken = {path.resolve(): "what is to be read" for path in read if path}
-        for name in ("save", "checkpoint", "history"):
+        taken = {os.path.realpath(path): "what is to be read" for path in read if path}
+        for name in ("save", "checkpoint", "history", "pictures"):
             if path := self.options[name]:
-                check_target(path)
-                if (place := path.resolve()) in taken:
+                if (place := os.path.realpath(path)) in taken:
                     raise ValueError(
-                        f"--{name}: expected a file of its own, got {path}, which is {taken[place]}"
+                        f"--{name}: expected its own place, got {path}, which is {taken[place]}"
                     )
                 taken[place] = f"that of --{name}"
-        if folder := self.options["pictures"]:
-            check_target(folder / "curves.png")
+                check_target(path / "curves.png" if name == "pictures" else path)
 
     def _only_load(self, ctx: typer.Context) -> bool:
         source = ctx.get_parameter_source("epochs")
@@ -213,7 +212,8 @@ class Run:
     def _leave(self, weights: Weights, velocity: Weights) -> None:
         path = self.options["checkpoint"] or Path(f"{Path(program()).stem}_stopped.h5")
         path = saved(path, weights, velocity, self._state())
-        say(f"stopped in epoch {self.epoch + 1} after step {self.step}; go on with --resume {path}")
+        place = f"stopped in epoch {self.epoch + 1} after step {self.step}"
+        say(f"{place}; go on with --resume {printable(path)}")
         raise SystemExit(130)
 
     def _state(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ layer_2/...  only layers that have parameters are counted
 run/...      in a checkpoint: velocity, and as JSON the options, the generator and the place
 """
 
+import io
 import json
 import re
 from pathlib import Path
@@ -34,13 +35,16 @@ def save_weights(
     """Write weights, and for a checkpoint velocity and state, to path: whole or not at all."""
     import h5py
 
-    with atomic(path) as name, h5py.File(name, "w") as file:
+    image = io.BytesIO()  # then plain bytes go to disk: of a full one h5py makes a dozen errors
+    with h5py.File(image, "w") as file:
         for key, array in weights.items():
             file[key] = array
         for key, array in (velocity or {}).items():
             file[f"run/velocity/{key}"] = array
         if state is not None:
             file["run/state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    with atomic(path) as name:
+        Path(name).write_bytes(image.getbuffer())
 
 
 def load_weights(path: str | Path) -> Weights:

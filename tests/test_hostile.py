@@ -1,6 +1,8 @@
 """What nobody should hand in, and somebody will: one line each, and nothing good is lost."""
 
 import importlib
+import itertools
+import os
 import re
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from datasets import MNIST, console, load_mnist, load_weights
+from datasets.files import check_target
 
 COMMANDS = ["functional_net", "net", "cnn.__main__"]
 each_command = pytest.mark.parametrize("command", COMMANDS)
@@ -48,14 +51,16 @@ def call(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--save", "d.h5"], "--save: expected a file of its own, got d.h5, which is what is to b"),
+        (["--save", "d.h5"], "--save: expected its own place, got d.h5, which is what is to b"),
         (["--checkpoint", "./d.h5"], "which is what is to be read"),
         (["--history", "d.h5"], "which is what is to be read"),
         (["--save", MNIST], "which is what is to be read"),
         (["--save", "a.h5", "--checkpoint", "a.h5"], "--checkpoint: .* which is that of --save"),
         (["--save", "a.h5", "--history", "./a.h5"], "--history: .* which is that of --save"),
         (["--load", "a.h5", "--resume", "c.h5"], "expected either --load or --resume, got both"),
-        (["--pictures", "d.h5"], "d.h5"),
+        (["--pictures", "d.h5"], "which is what is to be read"),
+        (["--pictures", "p", "--save", "p"], "--pictures: .* which is that of --save"),
+        (["--pictures", "d.h5/p"], "cannot be written"),
     ],
 )
 def test_nothing_that_is_read_is_written_over(call, command, words, message):
@@ -66,6 +71,41 @@ def test_nothing_that_is_read_is_written_over(call, command, words, message):
     assert code == 2 and err.count("\n") == 1 and not out
     assert re.search(message, err)
     assert Path("d.h5").read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+def test_devices_pipes_and_protected_files_stay_what_they_are(call, tmp_path):
+    os.mkfifo("pipe")
+    os.symlink("loop", "loop")
+    for option, path in itertools.product(
+        ["--save", "--checkpoint", "--history"], ["pipe", "loop"]
+    ):
+        code, out, err = call("net", "--data", "d.h5", option, path)
+        assert (
+            code == 2 and not out and "expected a file to write, this is a device or a pipe" in err
+        )
+    with pytest.raises(PermissionError, match="/dev/null: expected a file to write, this is a dev"):
+        check_target("/dev/null")
+    Path("w.h5").write_bytes(b"mine")
+    Path("w.h5").chmod(0o444)
+    if not os.access("w.h5", os.W_OK):  # root may
+        with pytest.raises(PermissionError, match=r"w\.h5: the file is write-protected"):
+            check_target("w.h5")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right on Windows")
+def test_a_link_goes_on_leading_to_the_file(call):
+    Path("disk").mkdir()
+    os.symlink("disk/w.h5", "w.h5")
+    call("net", "--data", "d.h5", "--epochs", 1, "--save", "w.h5")
+    assert Path("w.h5").is_symlink() and load_weights("disk/w.h5")
+
+
+def test_long_names_are_told_before_training_or_work(call):
+    code, out, err = call("net", "--data", "d.h5", "--save", "a" * 300)
+    assert code == 2 and not out and "cannot be written (File name too long)" in err
+    code, _, err = call("net", "--data", "d.h5", "--epochs", 1, "--save", "a" * 250)
+    assert not code and not err and load_weights("a" * 250)
 
 
 @each_command
