@@ -17,24 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from datasets import (
-    MNIST,
-    at_epoch,
-    check_count,
-    check_loss,
-    check_rates,
-    check_rows,
-    check_samples,
-    check_targets,
-    check_training,
-    console,
-    load_data,
-    load_mnist,
-    minibatches,
-)
-from datasets.batches import Schedule
+from datasets import MNIST, at_epoch, checks, console, load_data, load_mnist, minibatches
 from datasets.report import report
 from datasets.runs import Run
+from datasets.schedules import Schedule
 from datasets.weights import Weights
 
 __all__ = [
@@ -77,7 +63,7 @@ def init(
 
     He et al., "Delving Deep into Rectifiers" (2015); LeCun et al., "Efficient BackProp" (1998).
     """
-    check_count("init expects D, H and K", min(D, H, K))
+    checks.count("init expects D, H and K", min(D, H, K))
     W1 = rng.standard_normal((D, H)) * np.sqrt(2 / D)
     b1 = np.zeros((1, H))
     W2 = rng.standard_normal((H, K)) * np.sqrt(1 / H)
@@ -95,7 +81,7 @@ def zeros(params: Params) -> Params:
 
 def forward(params: Params, X: Array) -> tuple[Array, Array, Array]:
     """Pre-activation Z1 (N, H), activation A1 (N, H) and logits (N, K)."""
-    check_rows("forward", X, len(params.W1))
+    checks.rows("forward", X, len(params.W1))
     Z1 = X @ params.W1 + params.b1  # (E1)  (N, H)
     A1 = np.maximum(Z1, 0)  # (E2)  (N, H)
     logits = A1 @ params.W2 + params.b2  # (E1)  (N, K)
@@ -119,7 +105,7 @@ def softmax(logits: Array) -> Array:
 
 def cross_entropy(logits: Array, y: Array) -> tuple[float, Array]:
     """Mean over n of -log softmax(logits)[target], and its gradient (N, K)."""
-    check_targets("cross_entropy", y, logits)
+    checks.targets("cross_entropy", y, logits)
     N = len(y)
     shifted = logits - logits.max(axis=1, keepdims=True)  # (N, K)
     exp = np.exp(shifted)  # (N, K)
@@ -131,7 +117,7 @@ def cross_entropy(logits: Array, y: Array) -> tuple[float, Array]:
 
 def squared_error(logits: Array, y: Array) -> tuple[float, Array]:
     """Mean over n of |logits - y|^2 / 2, and its gradient (N, K): the alternative loss."""
-    check_targets("squared_error", y, logits)
+    checks.targets("squared_error", y, logits)
     error = logits - y  # (N, K)
     loss = np.vdot(error, error) / (2 * len(y))  # (E3)
     dlogits = error / len(y)  # (E4)  (N, K)
@@ -195,11 +181,11 @@ def train_epoch(
 
     Raises FloatingPointError when the loss is nan or inf; what was yielded before still stands.
     """
-    rates = check_rates(lr, momentum)
+    rates = checks.rates(lr, momentum)
     for step, (X, y) in enumerate(batches, start=1):
         Z1, A1, logits = forward(params, X)
         value, dlogits = loss(logits, y)
-        check_loss(value, step, lr)
+        checks.loss(value, step, lr)
         grads = backward(params, X, Z1, A1, dlogits)
         params, velocity = update(params, velocity, grads, *rates)
         yield params, velocity, value, hits(logits, y)
@@ -217,15 +203,15 @@ def train(
     loss: Loss = cross_entropy,
 ) -> Params:
     """The weights after some epochs on X (N, D), y (N, K); a list of rates holds one per epoch."""
-    check_training(lr, momentum, epochs, batch_size)
-    check_samples(X, y, params.W1.shape[0], params.W2.shape[1])
+    checks.training(lr, momentum, epochs, batch_size)
+    checks.samples(X, y, params.W1.shape[0], params.W2.shape[1])
     X, y = X.astype(params.W1.dtype, copy=False), y.astype(params.W1.dtype, copy=False)
     rng = rng or np.random.default_rng(0)
     velocity = zeros(params)
     for epoch in range(epochs):
         batches = minibatches(X, y, batch_size, rng)
         rates = at_epoch(lr, epoch), at_epoch(momentum, epoch)
-        with np.errstate(over="ignore", invalid="ignore"):  # check_loss tells it better
+        with np.errstate(over="ignore", invalid="ignore"):  # checks.loss tells it, with advice
             for params, velocity, _, _ in train_epoch(params, velocity, batches, *rates, loss):
                 pass
     return params
@@ -242,7 +228,7 @@ def hits(logits: Array, y: Array) -> int:
 
 def accuracy(params: Params, X: Array, y: Array) -> float:
     """The share of rows that are classified right."""
-    check_samples(X, y, params.W1.shape[0], params.W2.shape[1])
+    checks.samples(X, y, params.W1.shape[0], params.W2.shape[1])
     return hits(predict(params, X), y) / len(y)
 
 

@@ -17,24 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from datasets import (
-    MNIST,
-    at_epoch,
-    check_count,
-    check_loss,
-    check_rates,
-    check_remembered,
-    check_samples,
-    check_targets,
-    check_training,
-    console,
-    load_data,
-    load_mnist,
-    minibatches,
-)
-from datasets.batches import Schedule
+from datasets import MNIST, at_epoch, checks, console, load_data, load_mnist, minibatches
 from datasets.report import report
 from datasets.runs import Run
+from datasets.schedules import Schedule
 from datasets.weights import Weights
 
 __all__ = [
@@ -87,7 +73,7 @@ class InputLayer(Layer):
     """The first layer of every network: says how many inputs a sample has."""
 
     def __init__(self, size: int):
-        check_count("InputLayer expects a size", size)
+        checks.count("InputLayer expects a size", size)
         self.size = size
 
     def __repr__(self) -> str:
@@ -108,7 +94,7 @@ class FullyConnectedLayer(Layer):
     params = ("W", "b")
 
     def __init__(self, size: int):
-        check_count("FullyConnectedLayer expects a size", size)
+        checks.count("FullyConnectedLayer expects a size", size)
         self.size = size
 
     def build(self, size: int, rng: np.random.Generator, dtype: npt.DTypeLike) -> None:
@@ -376,7 +362,7 @@ class FeedForwardNet:
 
     def _check_samples(self, X: Array, y: Array) -> None:
         self._check_layers()
-        check_samples(X, y, self.layers[0].size, self.layers[-1].size)
+        checks.samples(X, y, self.layers[0].size, self.layers[-1].size)
 
     def _accept(self, X: Array) -> Array:
         self._check_layers()
@@ -394,14 +380,14 @@ class FeedForwardNet:
 
     def loss(self, Y: Array, y: Array) -> float:
         """The cost of scores Y (K, N) against targets y (K, N)."""
-        check_targets("the loss", y, Y)
+        checks.targets("the loss", y, Y)
         return self.cost.forward(Y, y)
 
     # --- backward -------------------------------------------------------------
 
     def backward(self) -> None:
         """Set dW and db of every layer, from the last loss; nobody trains the pixels, so no dX."""
-        check_remembered("backward", self.cost)
+        checks.remembered("backward", self.cost)
         dY = self.cost.backward()
         for layer in self.layers[:1:-1]:
             dY = layer.backward(dY)
@@ -409,7 +395,7 @@ class FeedForwardNet:
 
     def input_gradient(self) -> Array:
         """backward, and on to dX (D, N), which costs as much again as the first layer's dW."""
-        check_remembered("input_gradient", self.cost)
+        checks.remembered("input_gradient", self.cost)
         dY = self.cost.backward()
         for layer in reversed(self.layers):
             dY = layer.backward(dY)
@@ -419,7 +405,7 @@ class FeedForwardNet:
 
     def update(self, lr: float, momentum: float) -> None:
         """One step of SGD with momentum (Polyak, 1964) for all weights of all layers, in place."""
-        lr, momentum = check_rates(lr, momentum)
+        lr, momentum = checks.rates(lr, momentum)
         self.V *= momentum
         self.V -= lr * self.dW  # (E9)
         self.W += self.V
@@ -440,7 +426,7 @@ class FeedForwardNet:
             loss = self.loss(Y, y.T)
             if not math.isfinite(loss):
                 self.W[:], self.V[:] = W, V
-            check_loss(loss, step, lr)
+            checks.loss(loss, step, lr)
             self.backward()
             self.update(lr, momentum)
             yield loss, self.hits(Y, y.T)
@@ -455,14 +441,14 @@ class FeedForwardNet:
         momentum: Schedule = 0.1,
     ) -> History:
         """Learn X (N, D), y (N, K) for some epochs; a list of rates holds one per epoch."""
-        check_training(learning_rate, momentum, epochs, batch_size)
+        checks.training(learning_rate, momentum, epochs, batch_size)
         self._check_samples(X, y)
         X, y = X.astype(self.dtype, copy=False), y.astype(self.dtype, copy=False)
         history = History()
         for epoch in range(epochs):
             batches = minibatches(X, y, batch_size, self.rng)
             rates = at_epoch(learning_rate, epoch), at_epoch(momentum, epoch)
-            with np.errstate(over="ignore", invalid="ignore"):  # check_loss tells it better
+            with np.errstate(over="ignore", invalid="ignore"):  # checks.loss tells it, with advice
                 losses, right = np.array(list(self.train_epoch(batches, *rates))).T
             sizes = np.diff([*range(0, len(X), batch_size), len(X)])  # the last may be smaller
             history.add(loss=np.average(losses, weights=sizes), accuracy=right.sum() / len(X))

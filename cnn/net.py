@@ -16,7 +16,7 @@ from cnn.checks import labels_of
 from cnn.kernels import Array, keep_memory
 from cnn.layer import Layer
 from cnn.losses import Loss
-from datasets import check_loss, check_rates
+from datasets import checks
 from datasets.weights import Weights, match_weights
 
 __all__ = ["Net"]
@@ -150,7 +150,7 @@ class Net:
 
     def update_weights(self, lr: float, momentum: float = 0.0) -> None:
         """One step of SGD with momentum (Polyak, 1964), in place."""
-        lr, momentum = check_rates(lr, momentum)
+        lr, momentum = checks.rates(lr, momentum)
         pairs = zip(self.layers, self.velocity, strict=True)
         for layer, velocity in pairs:
             if layer.grads.keys() != layer.params.keys():
@@ -180,7 +180,7 @@ class Net:
             if not np.isfinite(loss):
                 self.set_weights(start[0])
                 self.set_velocity(start[1])
-            check_loss(loss, step, lr)
+            checks.loss(loss, step, lr)
             self.backward()
             self.update_weights(lr, momentum)
             yield loss, hits(out, y)

@@ -4,20 +4,9 @@ Everything the three networks share that is not mathematics: MNIST and other
 image sets, one-hot targets, minibatches, toy sets, weight files.
 """
 
-from datasets.batches import (
-    at_epoch,
-    check_count,
-    check_loss,
-    check_rates,
-    check_remembered,
-    check_rows,
-    check_samples,
-    check_targets,
-    check_training,
-    minibatches,
-    one_hot,
-)
+from datasets.batches import minibatches, one_hot
 from datasets.mnist import MNIST, load_data, load_images, load_mnist
+from datasets.schedules import at_epoch
 from datasets.toys import blobs, spirals, xor
 from datasets.weights import load_weights, save_weights
 
@@ -29,14 +18,6 @@ __all__ = [
     "one_hot",
     "minibatches",
     "at_epoch",
-    "check_targets",
-    "check_rows",
-    "check_samples",
-    "check_count",
-    "check_rates",
-    "check_remembered",
-    "check_training",
-    "check_loss",
     "xor",
     "spirals",
     "blobs",

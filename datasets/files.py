@@ -104,6 +104,8 @@ def open_h5(path: str | Path) -> Iterator["h5py.File"]:
     try:
         with h5py.File(path, "r") as file:
             yield file
+    except MemoryError:
+        raise
     except Exception as error:
         if isinstance(error, ValueError) and str(path) in str(error):
             # one of ours, which names the file

@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from datasets.batches import at_epoch, minibatches
+from datasets.batches import minibatches
 from datasets.console import program, say, warn
 from datasets.files import atomic, check_target, printable, regular_file
 from datasets.mnist import MNIST
+from datasets.schedules import at_epoch
 from datasets.weights import Weights, load_checkpoint, load_weights, match_weights, save_weights
 
 __all__ = ["Run", "saved"]
@@ -75,7 +76,9 @@ class Run:
 
     def __enter__(self) -> "Run":
         self._handler = signal.signal(signal.SIGINT, self._interrupt)
-        self._errors = np.seterr(over="ignore", invalid="ignore")  # check_loss tells it better
+        self._errors = np.seterr(
+            over="ignore", invalid="ignore"
+        )  # checks.loss tells it
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: Any) -> None:

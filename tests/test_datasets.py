@@ -11,8 +11,18 @@ import numpy as np
 import pytest
 
 import datasets
-from datasets import blobs, load_data, load_images, load_mnist, minibatches, one_hot, spirals, xor
-from datasets.batches import at_epoch, check_loss, check_samples
+from datasets import (
+    at_epoch,
+    blobs,
+    checks,
+    load_data,
+    load_images,
+    load_mnist,
+    minibatches,
+    one_hot,
+    spirals,
+    xor,
+)
 from datasets.idx import import_idx, read_idx
 
 README = Path(datasets.__file__).with_name("README.md").read_text(encoding="utf-8")
@@ -309,10 +319,10 @@ def test_the_last_value_of_a_schedule_holds_on():
 
 
 def test_a_diverged_loss_is_told_with_advice():
-    check_loss(1e30, 1, 0.1)
+    checks.loss(1e30, 1, 0.1)
     for loss in (float("nan"), float("inf")):
         with pytest.raises(FloatingPointError, match=r"step 7 with lr = 100: .*lr = 10$"):
-            check_loss(loss, 7, 100)
+            checks.loss(loss, 7, 100)
 
 
 @pytest.mark.parametrize(
@@ -329,11 +339,11 @@ def test_a_diverged_loss_is_told_with_advice():
 )
 def test_what_cannot_be_learnt_from_is_refused(change, error, message):
     X, y = blobs(2, 4, 3, np.random.default_rng(0), np.float64)
-    check_samples(X, y, 3, 4)
+    checks.samples(X, y, 3, 4)
     with np.errstate(invalid="ignore"):
         X, y = change(X, y)
     with pytest.raises(error, match=message):
-        check_samples(X, y, 3, 4)
+        checks.samples(X, y, 3, 4)
 
 
 def test_toy_sets_have_the_promised_shapes():

@@ -5,12 +5,17 @@ import itertools
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+import cnn
+import datasets
+import functional_net as fn
+import net
 from datasets import MNIST, console, load_mnist, load_weights
 from datasets.files import check_target
 
@@ -165,3 +170,121 @@ def test_ctrl_c_saves_elsewhere_what_cannot_be_saved_here(call, command, monkeyp
     code, out, err = call(command, "--data", "d.h5", "--batch_size", 10)
     assert code == 130 and "could not be written" in err
     assert load_weights(out.splitlines()[-1].split("go on with --resume ")[1])
+
+
+# --- the library: random shapes and dtypes into every public function -----------------
+
+TRIES = 60 * int(os.environ.get("FUZZ", "1"))  # calls of each function; FUZZ=50 tries more
+N, D, H, K = 4, 3, 5, 2
+ODD = (None, "text", b"bytes", 3, -2, 2.5, True, {}, {"a": 1}, [], [1, 2], [[1, 2], [3]], object)
+
+
+def some_array(rng: np.random.Generator) -> np.ndarray:
+    """Any number of axes, sizes, dtype, memory order; ends of the range, nan, nothing at all."""
+    shape = tuple(rng.choice([0, 1, 2, 3, 4, 5, 7], rng.integers(0, 5)))
+    X = rng.choice([-1e30, -1.0, 0.0, 1e-40, 0.5, 2.0, np.inf, np.nan], shape)
+    dtype = rng.choice(["f2", "f4", "f8", "f8", "i1", "u8", "bool", "c16", "U3", "O", ">f4"])
+    X = np.asarray(X, order=rng.choice(["C", "F"])).astype(dtype)
+    X.setflags(write=rng.random() < 0.5)
+    return X
+
+
+def something(rng: np.random.Generator) -> object:
+    if rng.random() < 0.3:
+        return ODD[rng.integers(len(ODD))]
+    X = some_array(rng)
+    return X.tolist() if rng.random() < 0.1 else X
+
+
+def network(dtype: type = np.float64) -> net.FeedForwardNet:
+    model = net.FeedForwardNet(dtype=dtype)
+    for layer in (net.InputLayer(D), net.FullyConnectedLayer(H), net.ReLuLayer()):
+        model.add(layer)
+    model.add(net.FullyConnectedLayer(K))
+    return model
+
+
+def modules() -> cnn.Net:
+    return cnn.Net([cnn.Linear(D, H), cnn.ReLU(), cnn.Linear(H, K)], cnn.CrossEntropyLoss)
+
+
+X = np.random.default_rng(0).standard_normal((N, D))
+y = np.eye(K)[[0, 1, 1, 0]]
+PARAMS = fn.init(D, H, K, np.random.default_rng(0), np.float64)
+Z1, A1, LOGITS = fn.forward(PARAMS, X)
+DLOGITS = fn.cross_entropy(LOGITS, y)[1]
+MODEL, NET = network(), modules()
+RNG = np.random.default_rng(0)
+
+
+def stepped(model: cnn.Net, *rates: object) -> None:
+    model.loss(model(X), y)
+    model.backward()
+    model.update_weights(*rates)
+
+
+# A function, the arguments that it likes; one or more of them are replaced by others.
+CALLS = {
+    "fn.init": (fn.init, D, H, K, RNG),
+    "fn.forward": (partial(fn.forward, PARAMS), X),
+    "fn.predict": (partial(fn.predict, PARAMS), X),
+    "fn.cross_entropy": (fn.cross_entropy, LOGITS, y),
+    "fn.squared_error": (fn.squared_error, LOGITS, y),
+    "fn.update": (partial(fn.update, PARAMS, PARAMS, PARAMS), 0.1, 0.1),
+    "fn.train_epoch": (lambda X, y, *r: list(fn.train_epoch(PARAMS, PARAMS, [(X, y)], *r)), X, y, 0.1, 0.1),
+    "fn.train": (partial(fn.train, PARAMS), X, y, 0.1, 0.1, 1, 2),
+    "fn.accuracy": (partial(fn.accuracy, PARAMS), X, y),
+    "net.FeedForwardNet": (net.FeedForwardNet, None, 0, np.float32),
+    "net.InputLayer": (net.InputLayer, 3),
+    "net.FullyConnectedLayer": (net.FullyConnectedLayer, 3),
+    "net.add": (lambda layer: network().add(layer), net.ReLuLayer()),
+    "net.forward": (MODEL.forward, X.T),
+    "net.predict": (MODEL.predict, X),
+    "net.probabilities": (MODEL.probabilities, X),
+    "net.loss": (MODEL.loss, LOGITS.T, y.T),
+    "net.test": (MODEL.test, X, y),
+    "net.evaluate": (MODEL.evaluate, X, y),
+    "net.update": (lambda *rates: network().update(*rates), 0.1, 0.1),
+    "net.train": (lambda *rest: network().train(*rest), X, y, 0.1, 1, 2, 0.1),
+    "net.fit": (lambda *rest: network().fit(*rest), X, y, 1, 2, 0.1, 0.1),
+    "net.set_weights": (lambda *W: network().set_weights(list(W)), *MODEL.get_weights()),
+    "cnn.Net": (cnn.Net, [cnn.Linear(D, K)], cnn.CrossEntropyLoss),
+    "cnn.call": (NET, X),
+    "cnn.forward": (NET.forward, X),
+    "cnn.predict": (NET.predict, X),
+    "cnn.accuracy": (NET.accuracy, X, y),
+    "cnn.update_weights": (lambda *rates: stepped(modules(), *rates), 0.1, 0.1),
+    "cnn.train_epoch": (lambda X, y, *r: list(modules().train_epoch([(X, y)], *r)), X, y, 0.1, 0.1),
+    "cnn.set_weights": (lambda W: modules().set_weights({"layer_1/W": W}), X),
+    "cnn.CrossEntropyLoss": (cnn.CrossEntropyLoss(), LOGITS, y),
+    "cnn.MeanSquareLoss": (cnn.MeanSquareLoss(), LOGITS, y),
+    "cnn.Linear": (cnn.Linear, 3, 2),
+    "cnn.Conv2D": (cnn.Conv2D, 1, 2, 3, 1, 0),
+    "cnn.MaxPool2D": (cnn.MaxPool2D, 2, 2),
+    "cnn.BatchNorm2D": (cnn.BatchNorm2D, 2),
+    "cnn.Dropout": (cnn.Dropout, 0.5),
+    "one_hot": (datasets.one_hot, np.arange(3), 3),
+    "minibatches": (lambda *rest: list(datasets.minibatches(*rest, RNG)), X, y, 2),
+    "at_epoch": (datasets.at_epoch, [0.1, 0.2], 0),
+    "blobs": (lambda *sizes: datasets.blobs(*sizes, RNG), 3, 2, 2),
+    "spirals": (lambda n: datasets.spirals(n, RNG), 3),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_fuzz_only_errors_of_one_line_come_out(name):
+    function, *likes = CALLS[name]
+    rng, refused = np.random.default_rng(0), 0
+    with np.errstate(all="ignore"):
+        function(*likes)
+        for _ in range(TRIES):
+            likes_not = rng.random(len(likes)) < 0.5
+            likes_not[rng.integers(len(likes))] = True
+            words = [something(rng) if odd else like for odd, like in zip(likes_not, likes, strict=True)]
+            try:
+                function(*words)
+            except (ValueError, TypeError, FloatingPointError) as error:
+                refused += 1
+                assert str(error) and "\n" not in str(error)
+    assert refused > TRIES / 3
