@@ -5,10 +5,10 @@ values, and the same arguments always give the same result. Read net.py beside i
 same mathematics, in the same order, with weights that live in objects.
 """
 
-# N samples, D inputs, H hidden neurons, K classes.     dV is d loss / d V, of V's shape.
+# N samples, D inputs, H hidden neurons, K classes.     dX is d loss / d X, for any X.
 #     E1 Y = X W + b      E2 Y = f(X)      E3 the loss, mean over N      E4 its gradient dY
 #     E5 dW = X' dY       E6 db = sum over n of dY       E7 dX = dY W'   E8 dX = dY * f'(X)
-#     E9 V <- momentum V - lr dW,  W <- W + V
+#     E9 V <- momentum V - lr dW,  W <- W + V, where V is the velocity of W
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, NamedTuple
@@ -26,6 +26,7 @@ from datasets.weights import Weights
 __all__ = [
     "Params",
     "init",
+    "zeros",
     "forward",
     "predict",
     "softmax",
@@ -36,6 +37,7 @@ __all__ = [
     "update",
     "train_epoch",
     "train",
+    "hits",
     "accuracy",
     "load_data",
 ]
@@ -98,7 +100,7 @@ def predict(params: Params, X: Array) -> Array:
 
 def softmax(logits: Array) -> Array:
     """Probabilities (N, K): exp(logits), each row divided by its sum."""
-    # Less the row's maximum the result is the same, and exp cannot overflow.
+    # Subtracting the row's maximum changes nothing, and exp cannot overflow.
     P = np.exp(logits - logits.max(axis=1, keepdims=True))
     return P / P.sum(axis=1, keepdims=True)
 
@@ -213,7 +215,7 @@ def train(
         rates = at_epoch(lr, epoch), at_epoch(momentum, epoch)
         with np.errstate(over="ignore", invalid="ignore"):  # checks.loss tells it, with advice
             for params, velocity, _, _ in train_epoch(params, velocity, batches, *rates, loss):
-                pass
+                pass  # params and velocity are those of the last step
     return params
 
 
@@ -252,28 +254,15 @@ app = typer.Typer(**console.SETTINGS)
 @app.command()
 def main(
     ctx: typer.Context,
-    lr: Annotated[
-        console.Rates,
-        typer.Option("--lr", parser=console.learning_rate, help=console.LR_HELP, metavar="RATE"),
-    ] = "0.1",  # type: ignore[assignment]
-    momentum: Annotated[
-        console.Rates,
-        typer.Option(
-            "--momentum", parser=console.momentum_rate, help=console.MOMENTUM_HELP, metavar="RATE"
-        ),
-    ] = "0.1",  # type: ignore[assignment]
+    lr: console.LearningRate = "0.1",  # type: ignore[assignment]
+    momentum: console.Momentum = "0.1",  # type: ignore[assignment]
     hidden_neurons: Annotated[
-        int, typer.Option("--hidden_neurons", min=1, help="Neurons of the hidden layer.")
+        int,
+        typer.Option("--hidden_neurons", min=1, metavar="N", help="Neurons of the hidden layer."),
     ] = 100,
-    epochs: Annotated[
-        int, typer.Option("--epochs", min=1, help="Passes over the training images.")
-    ] = 5,
-    batch_size: Annotated[
-        int, typer.Option("--batch_size", min=1, help="Images whose mean loss makes one step.")
-    ] = 20,
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Same seed, same run, bit for bit.")
-    ] = 0,
+    epochs: console.Epochs = 5,
+    batch_size: console.BatchSize = 20,
+    seed: console.Seed = 0,
     data: console.Data = None,
     train_size: console.TrainSize = None,
     save: console.Save = None,

@@ -4,14 +4,13 @@ Samples are columns inside the network, rows in train, test, fit, evaluate and p
 functional_net.py beside it: the same mathematics, in the same order, as pure functions.
 """
 
-# N samples, D inputs, H outputs of a layer, K classes.   dV is d loss / d V, of V's shape.
+# N samples, D inputs, H outputs of a layer, K classes.   dX is d loss / d X, for any X.
 #     E1 Y = W X + b      E2 Y = f(X)      E3 the loss, mean over N      E4 its gradient dY
 #     E5 dW = dY X'       E6 db = sum over n of dY       E7 dX = W' dY   E8 dX = dY * f'(X)
-#     E9 V <- momentum V - lr dW,  W <- W + V
+#     E9 V <- momentum V - lr dW,  W <- W + V, where V is the velocity of W
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -115,12 +114,12 @@ class FullyConnectedLayer(Layer):
         return self.W @ X + self.b  # (E1)  (H, N)
 
     def gradients(self, dY: Array) -> None:
-        """Set dW and db, in the places that the network gave them."""
+        """Set dW and db in place: they are views of one vector of the network."""
         np.matmul(dY, self.X.T, out=self.dW)  # (E5)  (H, D)
         dY.sum(axis=1, keepdims=True, out=self.db)  # (E6)
 
     def backward(self, dY: Array) -> Array:
-        """Set dW and db; dX."""
+        """Set dW and db; return dX (D, N)."""
         self.gradients(dY)
         return self.W.T @ dY  # (E7)  (D, N)
 
@@ -274,9 +273,13 @@ class FeedForwardNet:
         self.layers: list[Layer] = []
 
     def add(self, layer: Layer) -> None:
-        """Put a layer on top. Raises ValueError unless the InputLayer comes first, and once."""
+        """Put a layer on top; a ReLU widens the weights below it, and velocities start at 0 again.
+
+        Raises ValueError unless the InputLayer comes first, and once.
+        """
         if not isinstance(layer, Layer) or layer in self.layers:
-            raise TypeError(f"layer {len(self.layers)}: expected a new layer, got {layer!r}")
+            got = checks.short(layer)
+            raise TypeError(f"layer {len(self.layers)}: expected a new layer, got {got}")
         if isinstance(layer, InputLayer) == bool(self.layers):
             expected = "a layer other than InputLayer" if self.layers else "an InputLayer first"
             raise ValueError(f"layer {len(self.layers)}: expected {expected}, got {layer}")
@@ -315,6 +318,14 @@ class FeedForwardNet:
         parts = np.split(vector, ends[:-1]) if shapes else []
         return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
+    @staticmethod
+    def _overwrite(own: list[Array], new: list[Array]) -> None:
+        expected, got = [array.shape for array in own], [np.shape(array) for array in new]
+        if expected != got:
+            raise ValueError(f"expected arrays of shapes {expected}, got {got}")
+        for array, values in zip(own, new, strict=True):
+            array[:] = values
+
     def get_weights(self) -> list[Array]:
         """Copies of W (H, D), b (H, 1), ... of every layer."""
         return self._split(self.W.copy())
@@ -325,11 +336,11 @@ class FeedForwardNet:
 
     def set_weights(self, weights: list[Array]) -> None:
         """Take over what get_weights gave. Raises ValueError for other shapes."""
-        _overwrite(self._split(self.W), weights)
+        self._overwrite(self._split(self.W), weights)
 
     def set_velocity(self, velocity: list[Array]) -> None:
         """Take over what get_velocity gave. Raises ValueError for other shapes."""
-        _overwrite(self._split(self.V), velocity)
+        self._overwrite(self._split(self.V), velocity)
 
     def summary(self) -> None:
         """Print the layers, the shapes of their outputs and how many parameters they have."""
@@ -389,7 +400,7 @@ class FeedForwardNet:
         """Set dW and db of every layer, from the last loss; nobody trains the pixels, so no dX."""
         checks.remembered("backward", self.cost)
         dY = self.cost.backward()
-        for layer in self.layers[:1:-1]:
+        for layer in self.layers[:1:-1]:  # the first layer needs no dX
             dY = layer.backward(dY)
         self.layers[1].gradients(dY)
 
@@ -448,10 +459,13 @@ class FeedForwardNet:
         for epoch in range(epochs):
             batches = minibatches(X, y, batch_size, self.rng)
             rates = at_epoch(learning_rate, epoch), at_epoch(momentum, epoch)
-            with np.errstate(over="ignore", invalid="ignore"):  # checks.loss tells it, with advice
-                losses, right = np.array(list(self.train_epoch(batches, *rates))).T
-            sizes = np.diff([*range(0, len(X), batch_size), len(X)])  # the last may be smaller
-            history.add(loss=np.average(losses, weights=sizes), accuracy=right.sum() / len(X))
+            loss_sum, right, left = 0.0, 0, len(X)
+            with np.errstate(over="ignore", invalid="ignore"):  # checks.loss tells it
+                for loss, hits in self.train_epoch(batches, *rates):
+                    loss_sum += loss * min(batch_size, left)  # the last batch may be smaller
+                    right += hits
+                    left -= batch_size
+            history.add(loss=loss_sum / len(X), accuracy=right / len(X))
         return history
 
     def fit(
@@ -483,14 +497,6 @@ class FeedForwardNet:
         self._check_samples(X, y)
         Y = self.forward(X.T)
         return self.loss(Y, y.T), self.hits(Y, y.T) / len(y)
-
-
-def _overwrite(own: list[Array], new: list[Array]) -> None:
-    expected, got = [array.shape for array in own], [np.shape(array) for array in new]
-    if expected != got:
-        raise ValueError(f"expected arrays of shapes {expected}, got {got}")
-    for array, values in zip(own, new, strict=True):
-        array[:] = values
 
 
 # --- command line -------------------------------------------------------------
@@ -526,25 +532,11 @@ app = typer.Typer(**console.SETTINGS)
 @app.command()
 def main(
     ctx: typer.Context,
-    lr: Annotated[
-        console.Rates,
-        typer.Option("--lr", parser=console.learning_rate, help=console.LR_HELP, metavar="RATE"),
-    ] = "0.1,0.05",  # type: ignore[assignment]  # a constant 0.1 is rough at batches of 10
-    momentum: Annotated[
-        console.Rates,
-        typer.Option(
-            "--momentum", parser=console.momentum_rate, help=console.MOMENTUM_HELP, metavar="RATE"
-        ),
-    ] = "0.1",  # type: ignore[assignment]
-    epochs: Annotated[
-        int, typer.Option("--epochs", min=1, help="Passes over the training images.")
-    ] = 5,
-    batch_size: Annotated[
-        int, typer.Option("--batch_size", min=1, help="Images whose mean loss makes one step.")
-    ] = 10,
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Same seed, same run, bit for bit.")
-    ] = 0,
+    lr: console.LearningRate = "0.1,0.05",  # type: ignore[assignment]  # a constant 0.1 is rough at batches of 10
+    momentum: console.Momentum = "0.1",  # type: ignore[assignment]
+    epochs: console.Epochs = 5,
+    batch_size: console.BatchSize = 10,
+    seed: console.Seed = 0,
     data: console.Data = None,
     train_size: console.TrainSize = None,
     save: console.Save = None,

@@ -12,6 +12,10 @@ from typing import Annotated
 import typer
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from datasets import console  # noqa: E402
+
 TABLE = ROOT / "benchmarks" / "accuracy.md"
 COMMANDS = ("functional_net.py", "net.py --epochs 2", "-m cnn --epochs 1")
 LINES = re.compile(r"^([\d,]+) parameters.*^test accuracy ([\d.]+)% .* in ([\d.]+) s", re.M | re.S)
@@ -41,6 +45,10 @@ def row(command: str, seeds: int) -> str:
     return f"| `python {command}` | {runs[0][0]} | {accuracy} | {median(seconds):.1f} s |"
 
 
+app = typer.Typer(**console.SETTINGS)
+
+
+@app.command()
 def main(
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds 0, 1, ...")] = 5,
     epochs: Annotated[
@@ -71,4 +79,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    console.run(app)

@@ -130,25 +130,11 @@ app = typer.Typer(**console.SETTINGS)
 @app.command()
 def main(
     ctx: typer.Context,
-    lr: Annotated[
-        console.Rates,
-        typer.Option("--lr", parser=console.learning_rate, help=console.LR_HELP, metavar="RATE"),
-    ] = "0.02",  # type: ignore[assignment]
-    momentum: Annotated[
-        console.Rates,
-        typer.Option(
-            "--momentum", parser=console.momentum_rate, help=console.MOMENTUM_HELP, metavar="RATE"
-        ),
-    ] = "0.9",  # type: ignore[assignment]
-    epochs: Annotated[
-        int, typer.Option("--epochs", min=1, help="Passes over the training images.")
-    ] = 3,
-    batch_size: Annotated[
-        int, typer.Option("--batch_size", min=1, help="Images whose mean loss makes one step.")
-    ] = 100,
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Same seed, same run, bit for bit.")
-    ] = 0,
+    lr: console.LearningRate = "0.02",  # type: ignore[assignment]
+    momentum: console.Momentum = "0.9",  # type: ignore[assignment]
+    epochs: console.Epochs = 3,
+    batch_size: console.BatchSize = 100,
+    seed: console.Seed = 0,
     dataset: Annotated[
         Path | None,
         typer.Option(
@@ -205,7 +191,7 @@ def main(
             accuracy = net.accuracy(X_val, data.y_val)
             run.end_epoch(net.get_weights(), net.get_velocity(), accuracy)
         weights, names = net.get_weights(), data.names
-        report(run, lambda X: Softmax()(net.forward(X)), X_val, data.y_val, weights, names)
+        report(run, lambda X: Softmax().forward(net.forward(X)), X_val, data.y_val, weights, names)
         guess, truth = net.predict(X_val).argmax(axis=1), data.y_val.argmax(axis=1)
         for line in most_confused(confusion(truth, guess, len(names)), names):
             say(line)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnn.kernels import Array
+from datasets.schedules import short
 
 __all__ = ["Size", "pair", "floats", "labels_of"]
 
@@ -17,7 +18,7 @@ def pair(size: Any, name: str, least: int = 1) -> tuple[int, int]:
     """An integer (for both) or two of them, each at least `least`; ValueError for all else."""
     both = size if isinstance(size, (tuple, list)) else (size, size)
     if len(both) != 2 or not all(isinstance(n, (int, np.integer)) and n >= least for n in both):
-        raise ValueError(f"{name} expects an integer or two, {least} or more, got {size!r}")
+        raise ValueError(f"{name} expects an integer or two, {least} or more, got {short(size)}")
     return int(both[0]), int(both[1])
 
 

@@ -43,7 +43,8 @@ def short(size: tuple[int, int]) -> str:
 class Linear(Layer):
     """Y = X W + b with X (N, D), W (D, H), b (1, H); D is in_dim, H is out_dim.
 
-    W is drawn with variance gain / D; the gain is 2 in front of a ReLU (He et al., 2015), else 1.
+    W is drawn with variance gain / D: 2 (the default) in front of a ReLU (He et al., 2015);
+    give 1 elsewhere.
     """
 
     # --- init -----------------------------------------------------------------

@@ -72,7 +72,9 @@ class CrossEntropyLoss(Loss):
 
 
 class MeanSquareLoss(Loss):
-    """Mean over all entries of (X - y)^2, with y of the shape of X (N, D).
+    """Mean over all entries of (X - y)^2, with y of the shape of X (N, D), as in PyTorch.
+
+    functional_net and net take |X - y|^2 / 2, the mean over N alone: D / 2 times as much.
 
     reduction="none" gives the squares themselves, (N, D); backward then takes a dY (N, D).
     """

@@ -17,6 +17,7 @@ from cnn.kernels import Array, keep_memory
 from cnn.layer import Layer
 from cnn.losses import Loss
 from datasets import checks
+from datasets.schedules import short
 from datasets.weights import Weights, match_weights
 
 __all__ = ["Net"]
@@ -34,7 +35,7 @@ class Net:
             raise ValueError("Net expects at least one layer, got none")
         for i, layer in enumerate(layers, 1):
             if not isinstance(layer, Layer):
-                raise TypeError(f"Net expects layers, got {layer!r} at position {i}")
+                raise TypeError(f"Net expects layers, got {short(layer)} at position {i}")
             if layer in layers[: i - 1]:
                 raise ValueError(
                     f"layer {i}, {layer}: expected a new layer, this is one from above"
@@ -42,7 +43,7 @@ class Net:
         self.layers = list(layers)
         self.loss = loss() if isinstance(loss, type) else loss
         if not isinstance(self.loss, Loss):
-            raise TypeError(f"Net expects a loss from cnn.losses, got {loss!r}")
+            raise TypeError(f"Net expects a loss from cnn.losses, got {short(loss)}")
         keep_memory()
         self.velocity: list[dict[str, Array]] = [{} for _ in self.layers]
 

@@ -17,6 +17,7 @@ def one_hot(labels: npt.ArrayLike, n_classes: int, dtype: npt.DTypeLike = np.flo
 
     Raises TypeError for labels that are not integers, ValueError for a wrong shape or range.
     """
+    checks.count("one_hot expects a number of classes", n_classes)
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]

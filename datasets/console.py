@@ -15,8 +15,11 @@ __all__ = [
     "Rates",
     "learning_rate",
     "momentum_rate",
-    "LR_HELP",
-    "MOMENTUM_HELP",
+    "LearningRate",
+    "Momentum",
+    "Epochs",
+    "BatchSize",
+    "Seed",
     "Data",
     "TrainSize",
     "Save",
@@ -91,12 +94,31 @@ def _path(*names: str, help: str, **settings: Any) -> Any:
     return typer.Option(*names, help=help, show_default=False, **settings)
 
 
+LearningRate = Annotated[
+    Rates, typer.Option("--lr", parser=learning_rate, help=LR_HELP, metavar="RATE")
+]
+Momentum = Annotated[
+    Rates, typer.Option("--momentum", parser=momentum_rate, help=MOMENTUM_HELP, metavar="RATE")
+]
+Epochs = Annotated[
+    int, typer.Option("--epochs", min=1, metavar="N", help="Passes over the training images.")
+]
+BatchSize = Annotated[
+    int,
+    typer.Option("--batch_size", min=1, metavar="N", help="Images whose mean loss makes one step."),
+]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, metavar="N", help="Same seed, same run, bit for bit.")
+]
 Data = Annotated[
     Path | None,
     _path("--data", metavar="FILE.h5", help="Images to learn, an HDF5 file.  [default: MNIST]"),
 ]
 TrainSize = Annotated[
-    int | None, _path("--train_size", min=1, help="Train on this many images only.  [default: all]")
+    int | None,
+    _path(
+        "--train_size", min=1, metavar="N", help="Train on this many images only.  [default: all]"
+    ),
 ]
 Save = Annotated[
     Path | None, _path("--save", metavar="FILE.h5", help="Write the trained weights here.")

@@ -19,6 +19,7 @@ import typer
 
 from datasets.batches import minibatches
 from datasets.console import program, say, warn
+from datasets.decode import look
 from datasets.files import atomic, check_target, printable, regular_file
 from datasets.mnist import MNIST
 from datasets.schedules import at_epoch
@@ -44,6 +45,7 @@ class Run:
         self.own_pictures = _own_pictures(ctx)
         self._check_targets()
         self.path: Path | None = self.options["resume"] or self.options["load"]
+        self.hidden_given = _given(ctx, "hidden_neurons")
         self.n_epochs = 0 if self._only_load(ctx) else self.options["epochs"]
         self.batch_size: int = self.options["batch_size"]
         self.epoch, self.step = 0, 0  # whole epochs, and steps of the next one, that are done
@@ -71,14 +73,11 @@ class Run:
                 check_target(path / "curves.png" if name == "pictures" else path)
 
     def _only_load(self, ctx: typer.Context) -> bool:
-        source = ctx.get_parameter_source("epochs")
-        return bool(self.options["load"]) and source is not None and source.name == "DEFAULT"
+        return bool(self.options["load"]) and not _given(ctx, "epochs")
 
     def __enter__(self) -> "Run":
         self._handler = signal.signal(signal.SIGINT, self._interrupt)
-        self._errors = np.seterr(
-            over="ignore", invalid="ignore"
-        )  # checks.loss tells it
+        self._errors = np.seterr(over="ignore", invalid="ignore")  # checks.loss tells it
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: Any) -> None:
@@ -133,7 +132,10 @@ class Run:
                 f"{self.path}: this network expects layer_1/W (inputs, neurons), "
                 f"the file has {stored['layer_1/W'].shape}"
             )
-        return [b.shape[0] for key, b in stored.items() if key.endswith("/b")][:-1]
+        sizes = [b.shape[0] for key, b in stored.items() if key.endswith("/b")][:-1]
+        if self.hidden_given and sizes != wanted:
+            raise ValueError(f"--hidden_neurons {wanted[0]}: {self.path} has {sizes}")
+        return sizes
 
     # --- the loop ---------------------------------------------------------------
 
@@ -239,12 +241,20 @@ class Run:
         }
 
 
+def _given(ctx: typer.Context, option: str) -> bool:
+    source = ctx.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def _own_pictures(ctx: typer.Context) -> list[Path]:
     # --predict a.png b.png c.png: the option takes the first, the others come as arguments.
     first = ctx.params["digits"]
     if ctx.args and first is None:
         raise ValueError(f"expected options only, got the argument {ctx.args[0]!r}")
-    return [regular_file(path) for path in (first, *ctx.args)] if first else []
+    paths = [regular_file(path) for path in (first, *ctx.args)] if first else []
+    for path in paths:
+        look(path)  # a file that is no picture is told now, and not after the training
+    return paths
 
 
 def saved(

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from datasets import checks
 from datasets.batches import one_hot
 
 __all__ = ["xor", "spirals", "blobs"]
@@ -23,6 +24,7 @@ def spirals(
 
     After Lang and Witbrock, "Learning to tell two spirals apart" (1988).
     """
+    checks.count("spirals expects n", n)
     radius = np.sqrt(rng.uniform(0.01, 1, 2 * n))
     labels = np.repeat([0, 1], n)
     angle = 3 * np.pi * radius + np.pi * labels
@@ -39,6 +41,8 @@ def blobs(
     Centre k lies 8 standard deviations out along axis k % D, on alternate sides;
     K is at most 2 D. Raises ValueError beyond that.
     """
+    for size in (n, K, D):
+        checks.count("blobs expects n, K and D", size)
     if K > 2 * D:
         raise ValueError(f"blobs finds room for {2 * D} clouds in {D} dimensions, got K = {K}")
     centres = np.zeros((K, D))

@@ -21,8 +21,10 @@ ORDER = {
     "functional_net.py": "the whole story in pure functions: forward, loss, backward, update",
     "net.py": "the same story in objects; samples are columns",
     "gradcheck/core.py": "how to know that a gradient is right",
-    "cnn/activations.py": "layers that remember in the call, and forget in forward",
+    "cnn/layer.py": "what every layer promises: the call remembers, forward leaves no trace",
+    "cnn/activations.py": "the simplest layers",
     "cnn/layers.py": "convolution, pooling, batch normalisation",
+    "cnn/losses.py": "cross-entropy and squared error",
     "cnn/net.py": "a list of layers becomes a network",
     "cnn/kernels.py": "why the convolution is fast, in small named pieces",
 }

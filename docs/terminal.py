@@ -38,7 +38,7 @@ def lesson(row: Row, numbers: worked.Numbers, width: int) -> str:
     why = [fill(re.sub(r"[$*`]", "", text), width) for text in paragraphs(row.why)]
     shapes = [f"  {s.key:9}{s.meaning:24}rows {s.rows:18}columns {s.columns}" for s in row.symbols]
     lines = [worked.as_text(line, numbers) for line in row.worked]
-    told = fill(row.told.replace("`", "").strip(), width)
+    told = fill(" ".join(row.told.replace("`", "").split()), width)
     parts = [formulas, why, shapes, [*lines, told]]
     return "\n\n".join("\n".join(part) for part in parts)
 

@@ -68,7 +68,9 @@ def load(spec: str, float64: bool = False) -> tuple[types.ModuleType, list[Any],
     """file.py:Name or file.py:forward,backward -> the module, the objects, their names."""
     path, colon, names = spec.rpartition(":")
     if not colon or not names or names.endswith(".py"):
-        raise CannotCheck(f"expected FILE.py:NAME, got {spec!r}: which class or function of it?")
+        raise CannotCheck(
+            f"expected functional, net, cnn or FILE.py:NAME, got {spec!r}: which class or function?"
+        )
     module = _import_file(Path(path), float64) if path.endswith(".py") else _import_name(path)
     found = []
     for name in names.split(","):

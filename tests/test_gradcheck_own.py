@@ -468,7 +468,7 @@ def test_exit_1_when_wrong_with_the_reason(file):
         ((":Scale", "--args", "3"), "say the shape of what Scale takes: --input 5,3"),
         ((":Scale", "--args", "3", "--input", "5;3"), "is neither a shape (5,3) nor a value"),
         ((":Scale", "--args", "3", "--input", "5,3", "--taylor"), "are for our nets"),
-        (("", "--input", "5,3"), "expected FILE.py:NAME"),
+        (("", "--input", "5,3"), "or FILE.py:NAME"),
     ],
 )
 def test_exit_2_when_it_cannot_be_checked_with_one_line(file, args, said):

@@ -225,13 +225,19 @@ def stepped(model: cnn.Net, *rates: object) -> None:
 
 # A function, the arguments that it likes; one or more of them are replaced by others.
 CALLS = {
-    "fn.init": (fn.init, D, H, K, RNG),
+    "fn.init": (lambda *sizes: fn.init(*sizes, RNG), D, H, K),
     "fn.forward": (partial(fn.forward, PARAMS), X),
     "fn.predict": (partial(fn.predict, PARAMS), X),
     "fn.cross_entropy": (fn.cross_entropy, LOGITS, y),
     "fn.squared_error": (fn.squared_error, LOGITS, y),
     "fn.update": (partial(fn.update, PARAMS, PARAMS, PARAMS), 0.1, 0.1),
-    "fn.train_epoch": (lambda X, y, *r: list(fn.train_epoch(PARAMS, PARAMS, [(X, y)], *r)), X, y, 0.1, 0.1),
+    "fn.train_epoch": (
+        lambda X, y, *r: list(fn.train_epoch(PARAMS, PARAMS, [(X, y)], *r)),
+        X,
+        y,
+        0.1,
+        0.1,
+    ),
     "fn.train": (partial(fn.train, PARAMS), X, y, 0.1, 0.1, 1, 2),
     "fn.accuracy": (partial(fn.accuracy, PARAMS), X, y),
     "net.FeedForwardNet": (net.FeedForwardNet, None, 0, np.float32),
@@ -255,7 +261,10 @@ CALLS = {
     "cnn.accuracy": (NET.accuracy, X, y),
     "cnn.update_weights": (lambda *rates: stepped(modules(), *rates), 0.1, 0.1),
     "cnn.train_epoch": (lambda X, y, *r: list(modules().train_epoch([(X, y)], *r)), X, y, 0.1, 0.1),
-    "cnn.set_weights": (lambda W: modules().set_weights({"layer_1/W": W}), X),
+    "cnn.set_weights": (
+        lambda W: modules().set_weights(NET.get_weights() | {"layer_1/W": W}),
+        NET.get_weights()["layer_1/W"],
+    ),
     "cnn.CrossEntropyLoss": (cnn.CrossEntropyLoss(), LOGITS, y),
     "cnn.MeanSquareLoss": (cnn.MeanSquareLoss(), LOGITS, y),
     "cnn.Linear": (cnn.Linear, 3, 2),
@@ -265,7 +274,7 @@ CALLS = {
     "cnn.Dropout": (cnn.Dropout, 0.5),
     "one_hot": (datasets.one_hot, np.arange(3), 3),
     "minibatches": (lambda *rest: list(datasets.minibatches(*rest, RNG)), X, y, 2),
-    "at_epoch": (datasets.at_epoch, [0.1, 0.2], 0),
+    "at_epoch": (lambda rates: datasets.at_epoch(rates, 0), [0.1, 0.2]),
     "blobs": (lambda *sizes: datasets.blobs(*sizes, RNG), 3, 2, 2),
     "spirals": (lambda n: datasets.spirals(n, RNG), 3),
 }
@@ -281,7 +290,9 @@ def test_fuzz_only_errors_of_one_line_come_out(name):
         for _ in range(TRIES):
             likes_not = rng.random(len(likes)) < 0.5
             likes_not[rng.integers(len(likes))] = True
-            words = [something(rng) if odd else like for odd, like in zip(likes_not, likes, strict=True)]
+            words = [
+                something(rng) if odd else like for odd, like in zip(likes_not, likes, strict=True)
+            ]
             try:
                 function(*words)
             except (ValueError, TypeError, FloatingPointError) as error:
