@@ -1,10 +1,11 @@
 """What the commands share: how options look, and how a mistake is told in one line."""
 
 import math
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -201,8 +202,14 @@ class one_line_errors:
         raise SystemExit(code) from None
 
 
+def _nowhere() -> TextIO:
+    # In the place of a closed stream (>&-), which Python shows as None.
+    return open(os.devnull, "w")  # noqa: SIM115
+
+
 def run(app: typer.Typer) -> None:
     """Run a command; nothing that a user hands in ends in a traceback."""
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     with one_line_errors():
         name = program()
         called = f"python {name}" if name.endswith(".py") else f"python -m {name}"

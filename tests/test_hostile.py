@@ -172,6 +172,17 @@ def test_ctrl_c_saves_elsewhere_what_cannot_be_saved_here(call, command, monkeyp
     assert load_weights(out.splitlines()[-1].split("go on with --resume ")[1])
 
 
+@each_command
+def test_closed_streams_are_no_reason_to_fail(call, command, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    monkeypatch.setattr(sys, "argv", [command, "--data", "d.h5", "--epochs", "1", "--save", "w.h5"])
+    with pytest.raises(SystemExit) as exit:
+        console.run(importlib.import_module(command).app)
+    sys.stdout.close(), sys.stderr.close()
+    assert not exit.value.code and load_weights("w.h5")
+
+
 # --- the library: random shapes and dtypes into every public function -----------------
 
 TRIES = 60 * int(os.environ.get("FUZZ", "1"))  # calls of each function; FUZZ=50 tries more
