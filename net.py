@@ -416,7 +416,6 @@ class FeedForwardNet:
 
     def update(self, lr: float, momentum: float) -> None:
         """One step of SGD with momentum (Polyak, 1964) for all weights of all layers, in place."""
-        lr, momentum = checks.rates(lr, momentum)
         self.V *= momentum
         self.V -= lr * self.dW  # (E9)
         self.W += self.V
@@ -431,6 +430,7 @@ class FeedForwardNet:
         Raises FloatingPointError when the loss is nan or inf; then the weights are those of
         the start again.
         """
+        rates = checks.rates(lr, momentum)
         W, V = self.W.copy(), self.V.copy()
         for step, (X, y) in enumerate(batches, start=1):
             Y = self.forward(X.T)  # (K, N)
@@ -439,7 +439,7 @@ class FeedForwardNet:
                 self.W[:], self.V[:] = W, V
             checks.loss(loss, step, lr)
             self.backward()
-            self.update(lr, momentum)
+            self.update(*rates)
             yield loss, self.hits(Y, y.T)
 
     def train(
