@@ -204,7 +204,7 @@ class one_line_errors:
 
 def _nowhere() -> TextIO:
     # In the place of a closed stream (>&-), which Python shows as None.
-    return open(os.devnull, "w")  # noqa: SIM115
+    return open(os.devnull, "w")
 
 
 def run(app: typer.Typer) -> None:
