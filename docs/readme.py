@@ -48,7 +48,7 @@ PARTS = {
     "accuracy": lambda: text("benchmarks/accuracy.md"),
     "lines": order,
     "E5": excerpt,
-    "plant": lambda: f"```text\n{text('docs/plant.txt')}\n```",
+    "plant": lambda: f"```text\n{first_report(text('docs/plant.txt'))}\n```",
     "proof": lambda: text("benchmarks/proof.md"),
     "speed": lambda: between("summary", text("benchmarks/results.md")),
     "digits": lambda: totals(text("benchmarks/digits.md")),
@@ -58,6 +58,13 @@ PARTS = {
 def between(name: str, document: str) -> str:
     """What stands between the marks of that name."""
     return document.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0].strip()
+
+
+def first_report(output: str) -> str:
+    """The planted line, the first report, and the last line."""
+    lines = output.splitlines()
+    end = next(i for i, line in enumerate(lines) if line.startswith("  => look at")) + 1
+    return "\n".join([*lines[:end], "...", lines[-1]])
 
 
 def totals(table: str) -> str:
