@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from datasets.files import atomic, regular_file
+from datasets.files import atomic, check_target, regular_file
 
 __all__ = ["read_idx", "import_idx"]
 
@@ -62,6 +62,7 @@ def import_idx(folder: str | Path, to: str | Path) -> dict[str, tuple[int, ...]]
     """
     import h5py
 
+    check_target(to)
     arrays = {key: read_idx(_find(Path(folder), name), 3 if "images" in name else 1)
               for key, name in IDX_FILES.items()}  # fmt: skip
     for split in ("train", "test"):

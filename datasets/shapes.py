@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from datasets.files import BYTES_MAX
+
 if TYPE_CHECKING:
     from PIL import ImageDraw
 
@@ -27,6 +29,8 @@ def draw_shapes(
         raise ValueError(f"n_per_class is expected to be 1 or more, got {n_per_class}")
     if not 8 <= size <= 512:
         raise ValueError(f"size is expected to be from 8 to 512 pixels, got {size}")
+    if (total := n_per_class * len(SHAPES) * 3 * size**2) > BYTES_MAX:
+        raise ValueError(f"at most {BYTES_MAX:,} bytes of pictures are drawn, got {total:,}")
     labels = np.repeat(np.arange(len(SHAPES)), n_per_class)  # (N,)
     images = np.stack([_draw(SHAPES[k], size, rng) for k in labels])  # (N, 3, H, W)
     return images, labels, list(SHAPES)

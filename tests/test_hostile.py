@@ -18,6 +18,8 @@ import functional_net as fn
 import net
 from datasets import MNIST, console, load_mnist, load_weights
 from datasets.files import check_target
+from datasets.idx import import_idx
+from datasets.shapes import draw_shapes
 
 COMMANDS = ["functional_net", "net", "cnn.__main__"]
 each_command = pytest.mark.parametrize("command", COMMANDS)
@@ -170,6 +172,13 @@ def test_ctrl_c_saves_elsewhere_what_cannot_be_saved_here(call, command, monkeyp
     code, out, err = call(command, "--data", "d.h5", "--batch_size", 10)
     assert code == 130 and "could not be written" in err
     assert load_weights(out.splitlines()[-1].split("go on with --resume ")[1])
+
+
+def test_what_is_written_at_the_end_is_refused_at_the_start(tmp_path):
+    with pytest.raises(ValueError, match="at most 4,294,967,296 bytes of pictures are drawn, got"):
+        draw_shapes(10**7, 52, RNG)
+    with pytest.raises(IsADirectoryError, match="expected a file to write, this is a folder"):
+        import_idx(tmp_path / "no such folder", tmp_path)
 
 
 @each_command
