@@ -15,7 +15,7 @@ train: .venv/run    ## install, train both networks for 2 epochs, print a table
 	$(PY) benchmarks/accuracy.py --seeds 1 --epochs 2
 
 test: .venv/dev    ## run all tests
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2
 
 lint: .venv/dev    ## ruff and mypy
 	$(PY) -m ruff check .

@@ -172,7 +172,7 @@ def main(
     """Train a convolutional network on MNIST or on your own pictures."""
     rng = np.random.default_rng(seed)
     if not 0 < val_split < 1:
-        raise ValueError(f"--val_split expects a share between 0 and 1, got {val_split}")
+        raise ValueError(f"val_split is expected to be above 0 and below 1, got {val_split}")
     if dataset is not None and dataset.is_dir():
         data = from_folder(dataset, image_size, skip_bad, val_split, train_size, rng)
     elif image_size is not None:
