@@ -64,6 +64,8 @@ def main(
     shown = "seed 0" if seeds == 1 else f"seeds 0 to {seeds - 1}"
     options = f"--seeds {seeds}" + (f" --epochs {epochs}" if epochs else "")
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    if threads := os.environ.get("OPENBLAS_NUM_THREADS"):
+        machine += f", OPENBLAS_NUM_THREADS={threads}"
     table = "\n".join(
         [
             f"| command | parameters | test accuracy, {shown} | time (median) |",
