@@ -502,9 +502,9 @@ class FeedForwardNet:
 # --- command line -------------------------------------------------------------
 
 
-def build(sizes: list[int], seed: int = 0) -> FeedForwardNet:
+def build(sizes: list[int], seed: int = 0, dtype: npt.DTypeLike = np.float32) -> FeedForwardNet:
     """Fully connected layers of these sizes, inputs first, with a ReLU between two of them."""
-    model = FeedForwardNet(seed=seed)
+    model = FeedForwardNet(seed=seed, dtype=dtype)
     model.add(InputLayer(sizes[0]))
     for size in sizes[1:-1]:
         model.add(FullyConnectedLayer(size))

@@ -35,14 +35,7 @@ def functional(start: functional_net.Params, batches: Batches) -> Iterator[tuple
 def objects(start: functional_net.Params, batches: Batches) -> Iterator[tuple[float, list]]:
     """The same of net.FeedForwardNet."""
     D, H, K = *start.W1.shape, start.W2.shape[1]
-    model = net.FeedForwardNet(dtype=start.W1.dtype)
-    for layer in (
-        net.InputLayer(D),
-        net.FullyConnectedLayer(H),
-        net.ReLuLayer(),
-        net.FullyConnectedLayer(K),
-    ):
-        model.add(layer)
+    model = net.build([D, H, K], dtype=start.W1.dtype)
     model.set_weights([array.T for array in start])
     for loss, _ in model.train_epoch(batches, LR, MOMENTUM):
         yield loss, list(net.to_weights(model.get_weights()).values())

@@ -193,8 +193,10 @@ def main(
             accuracy = net.accuracy(X_val, data.y_val)
             run.end_epoch(net.get_weights(), net.get_velocity(), accuracy)
         weights, names = net.get_weights(), data.names
-        report(run, lambda X: Softmax().forward(net.forward(X)), X_val, data.y_val, weights, names)
-        guess, truth = net.predict(X_val).argmax(axis=1), data.y_val.argmax(axis=1)
+        guess = report(
+            run, lambda X: Softmax().forward(net.forward(X)), X_val, data.y_val, weights, names
+        )
+        truth = data.y_val.argmax(axis=1)
         for line in most_confused(confusion(truth, guess, len(names)), names):
             say(line)
 

@@ -25,10 +25,10 @@ def report(
     y: Array,
     weights: Weights,
     names: Sequence[str] | None = None,
-) -> None:
+) -> Integers:
     """Judge a network by probabilities(X) (N, K) on X (N, D) or (N, C, H, W), y (N, K) one-hot.
 
-    Then does what --save, --pictures and --predict ask for.
+    Then does what --save, --pictures and --predict ask for. Returns the guessed classes (N,).
     """
     names = names or [str(k) for k in range(y.shape[1])]
     P = np.concatenate([probabilities(X[i : i + 1000]) for i in range(0, len(X), 1000)])
@@ -46,6 +46,7 @@ def report(
         _pictures(run, weights, X, truth, P, names)
     for path in run.own_pictures:
         _own_picture(path, probabilities, X.shape[1:], names)
+    return guess
 
 
 def _time(run: Run) -> str:
