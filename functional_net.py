@@ -35,6 +35,7 @@ __all__ = [
     "backward",
     "input_gradient",
     "update",
+    "move",
     "train_epoch",
     "train",
     "hits",
@@ -153,19 +154,15 @@ def update(
     params: Params, velocity: Params, grads: Params, lr: float, momentum: float
 ) -> tuple[Params, Params]:
     """One step of SGD with momentum (Polyak, 1964): new values, old ones untouched."""
-    steps = [
-        momentum_step(W, V, dW, lr, momentum)
-        for W, V, dW in zip(params, velocity, grads, strict=True)
-    ]
-    W_new, V_new = zip(*steps, strict=True)
-    return Params(*W_new), Params(*V_new)
+    return move(params, velocity, Params(*(lr * dW for dW in grads)), momentum)
 
 
-def momentum_step(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple[Array, Array]:
-    """The new W and V of one array."""
-    V = momentum * V
-    V -= lr * dW  # (E9)  in place, on the array just made
-    return W + V, V
+def move(params: Params, velocity: Params, steps: Params, momentum: float) -> tuple[Params, Params]:
+    """The same for steps = lr * grads."""
+    V_new = Params(*(momentum * V for V in velocity))
+    for V, step in zip(V_new, steps, strict=True):
+        V -= step  # (E9)  in place, on the array just made
+    return Params(*map(np.add, params, V_new)), V_new
 
 
 # --- train --------------------------------------------------------------------
@@ -183,13 +180,15 @@ def train_epoch(
 
     Raises FloatingPointError when the loss is nan or inf; what was yielded before still stands.
     """
-    rates = checks.rates(lr, momentum)
+    lr, momentum = checks.rates(lr, momentum)
     for step, (X, y) in enumerate(batches, start=1):
         Z1, A1, logits = forward(params, X)
         value, dlogits = loss(logits, y)
         checks.loss(value, step, lr)
-        grads = backward(params, X, Z1, A1, dlogits)
-        params, velocity = update(params, velocity, grads, *rates)
+        # Backward is linear: lr times dlogits gives lr times the gradients,
+        # for N K products instead of one for every weight.
+        steps = backward(params, X, Z1, A1, lr * dlogits)
+        params, velocity = move(params, velocity, steps, momentum)
         yield params, velocity, value, hits(logits, y)
 
 

@@ -396,10 +396,13 @@ class FeedForwardNet:
 
     # --- backward -------------------------------------------------------------
 
-    def backward(self) -> None:
-        """Set dW and db of every layer, from the last loss; nobody trains the pixels, so no dX."""
+    def backward(self, scale: float = 1.0) -> None:
+        """Set dW and db of every layer to scale times the gradients of the last loss.
+
+        Nobody trains the pixels, so there is no dX.
+        """
         checks.remembered("backward", self.cost)
-        dY = self.cost.backward()
+        dY = scale * self.cost.backward()
         for layer in self.layers[:1:-1]:  # the first layer needs no dX
             dY = layer.backward(dY)
         self.layers[1].gradients(dY)
@@ -416,8 +419,12 @@ class FeedForwardNet:
 
     def update(self, lr: float, momentum: float) -> None:
         """One step of SGD with momentum (Polyak, 1964) for all weights of all layers, in place."""
+        self.move(lr * self.dW, momentum)
+
+    def move(self, step: Array, momentum: float) -> None:
+        """The same for step = lr * dW."""
         self.V *= momentum
-        self.V -= lr * self.dW  # (E9)
+        self.V -= step  # (E9)
         self.W += self.V
 
     # --- train ----------------------------------------------------------------
@@ -430,7 +437,7 @@ class FeedForwardNet:
         Raises FloatingPointError when the loss is nan or inf; then the weights are those of
         the start again.
         """
-        rates = checks.rates(lr, momentum)
+        lr, momentum = checks.rates(lr, momentum)
         W, V = self.W.copy(), self.V.copy()
         for step, (X, y) in enumerate(batches, start=1):
             Y = self.forward(X.T)  # (K, N)
@@ -438,8 +445,10 @@ class FeedForwardNet:
             if not math.isfinite(loss):
                 self.W[:], self.V[:] = W, V
             checks.loss(loss, step, lr)
-            self.backward()
-            self.update(*rates)
+            # Backward is linear: lr times dY gives lr times the gradients,
+            # for K N products instead of one for every weight.
+            self.backward(lr)
+            self.move(self.dW, momentum)
             yield loss, self.hits(Y, y.T)
 
     def train(

@@ -168,6 +168,11 @@ class Functional(Contender):
         self.params, self.velocity = params, velocity
         return losses
 
+    def run(self) -> None:
+        """An epoch, shuffled by functional_net itself."""
+        work = self.work
+        functional_net.train(self.params, work.X, work.y, work.lr, work.momentum, 1, work.batch)
+
 
 class Object(Contender):
     def __init__(self, work: Workload, weights: Weights) -> None:
@@ -178,6 +183,11 @@ class Object(Contender):
     def train(self, batches: Batches) -> list[float]:
         work = self.work
         return [loss for loss, _ in self.model.train_epoch(batches, work.lr, work.momentum)]
+
+    def run(self) -> None:
+        """An epoch, shuffled by the network itself."""
+        work = self.work
+        self.model.train(work.X, work.y, work.lr, 1, work.batch, work.momentum)
 
 
 class Modular(Contender):

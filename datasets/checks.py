@@ -89,7 +89,8 @@ def samples(X: Array, y: Array, D: int, K: int) -> None:
         raise ValueError(f"training expects X of shape (N, {D}), got {X.shape}")
     if y.shape != (len(X), K):
         raise ValueError(f"training expects y of shape ({len(X)}, {K}), got {y.shape}")
-    if not (math.isfinite(X.min()) and math.isfinite(X.max())):
+    # A product of all pixels tells nan and inf in half the time of a look at each; it may overflow.
+    if not (math.isfinite(np.vdot(X, X)) or np.isfinite(X).all()):
         raise ValueError("training expects finite X, got nan or inf")
     if not (y.min() >= 0 and np.allclose(y.sum(axis=1), 1)):
         raise ValueError("training expects rows of y that are one-hot, got others")

@@ -33,7 +33,7 @@ def arguments(dtype=np.float64):
     values = {"D": D, "H": H, "K": K, "dtype": dtype, "params": params, "velocity": velocity}
     values |= {"grads": grads, "X": X, "y": y, "Z1": Z1, "A1": A1, "logits": logits}
     values |= {"dlogits": dlogits, "lr": 0.1, "momentum": 0.9, "epochs": 2, "batch_size": 3}
-    values |= {"loss": fn.cross_entropy, "W": params.W1, "V": velocity.W1, "dW": grads.W1}
+    values |= {"loss": fn.cross_entropy, "steps": grads}
     values |= {"batches": ((X, y), (X[:2], y[:2])), "weights": fn.to_weights(params)}
     return {name: frozen(value) for name, value in values.items()}
 
@@ -64,6 +64,15 @@ def test_every_function_is_pure(function):
         results.append(flat(function(**{name: values[name] for name in names})))
     assert results[0] and len(results[0]) == len(results[1])
     assert all(a.tobytes() == b.tobytes() for a, b in zip(*results, strict=True))
+
+
+def test_training_takes_the_steps_of_update():
+    values = arguments()
+    params, velocity = values["params"], values["velocity"]
+    (*trained, _, _), _ = fn.train_epoch(params, velocity, values["batches"], 0.1, 0.9)
+    grads = fn.backward(*(values[name] for name in ("params", "X", "Z1", "A1", "dlogits")))
+    expected = fn.update(params, velocity, grads, 0.1, 0.9)
+    assert all(map(np.allclose, flat(trained), flat(expected)))
 
 
 def test_float32_stays_float32():

@@ -105,6 +105,17 @@ def test_the_momentum_step_is_e9():
     assert model.V == pytest.approx(0.9 * V - 0.1 * dW) and model.W == pytest.approx(W + model.V)
 
 
+def test_training_takes_the_steps_of_update():
+    trained, stepped = (small(FullyConnectedLayer(4), ReLuLayer()) for _ in range(2))
+    X, y = np.random.default_rng(0).standard_normal((3, 3)), np.eye(2)[[0, 1, 1]]
+    for _ in range(2):
+        list(trained.train_epoch([(X, y)], 0.1, 0.9))
+        stepped.loss(stepped.forward(X.T), y.T)
+        stepped.backward()
+        stepped.update(0.1, 0.9)
+    assert trained.W == pytest.approx(stepped.W) and trained.V == pytest.approx(stepped.V)
+
+
 def test_input_gradient_is_backward_and_dx():
     model = small(FullyConnectedLayer(4), ReLuLayer())
     y = np.eye(2)[:, [0, 1, 1]]
