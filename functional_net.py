@@ -154,15 +154,22 @@ def update(
     params: Params, velocity: Params, grads: Params, lr: float, momentum: float
 ) -> tuple[Params, Params]:
     """One step of SGD with momentum (Polyak, 1964): new values, old ones untouched."""
-    return move(params, velocity, Params(*(lr * dW for dW in grads)), momentum)
+    steps = Params(*(lr * dW for dW in grads))
+    return move(params, velocity, steps, momentum)
 
 
-def move(params: Params, velocity: Params, steps: Params, momentum: float) -> tuple[Params, Params]:
+def move(
+    params: Params,
+    velocity: Params,
+    steps: Params,
+    momentum: float,
+) -> tuple[Params, Params]:
     """The same for steps = lr * grads."""
     V_new = Params(*(momentum * V for V in velocity))
     for V, step in zip(V_new, steps, strict=True):
         V -= step  # (E9)  in place, on the array just made
-    return Params(*map(np.add, params, V_new)), V_new
+    W_new = [W + V for W, V in zip(params, V_new, strict=True)]
+    return Params(*W_new), V_new
 
 
 # --- train --------------------------------------------------------------------
@@ -185,8 +192,8 @@ def train_epoch(
         Z1, A1, logits = forward(params, X)
         value, dlogits = loss(logits, y)
         checks.loss(value, step, lr)
-        # Backward is linear: lr times dlogits gives lr times the gradients,
-        # for N K products instead of one for every weight.
+        # Backward is linear: lr times these N K numbers gives
+        # lr times all the gradients.
         steps = backward(params, X, Z1, A1, lr * dlogits)
         params, velocity = move(params, velocity, steps, momentum)
         yield params, velocity, value, hits(logits, y)

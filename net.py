@@ -445,8 +445,8 @@ class FeedForwardNet:
             if not math.isfinite(loss):
                 self.W[:], self.V[:] = W, V
             checks.loss(loss, step, lr)
-            # Backward is linear: lr times dY gives lr times the gradients,
-            # for K N products instead of one for every weight.
+            # Backward is linear: lr times dY, K N numbers, gives
+            # lr times all the gradients.
             self.backward(lr)
             self.move(self.dW, momentum)
             yield loss, self.hits(Y, y.T)

@@ -96,15 +96,12 @@ def agree(everybody: dict[str, Contender]) -> None:
 
 def task(contender: Contender) -> Task:
     """What is timed."""
-    if hasattr(contender, "run"):
+    if contender.work.kind == "epoch" or isinstance(contender, Gemms):
         return contender.run
     if contender.work.kind == "inference":
         return contender.infer
-    if contender.work.kind == "step":
-        batches = list(contender.shuffled(np.random.default_rng(0)))
-        return lambda: contender.train(batches)
-    rng = np.random.default_rng(0)
-    return lambda: contender.train(contender.shuffled(rng))
+    batches = list(contender.shuffled(contender.rng))
+    return lambda: contender.train(batches)
 
 
 def measure(work: Workload, peers: dict[str, type[Contender]], rounds: int) -> dict:

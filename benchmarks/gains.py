@@ -82,16 +82,16 @@ class MlpStep(Object):
         model = self.model
         Y = model.forward(X.T)
         loss = model.loss(Y, y.T)
-        self.backward(X, y)
+        self.backward()
         self.update()
         self.hits(X, y, Y)
         return loss
 
-    def backward(self, X: Array, y: Array) -> None:
-        self.model.backward()
+    def backward(self) -> None:
+        self.model.backward(self.work.lr)
 
     def update(self) -> None:
-        self.model.update(self.work.lr, self.work.momentum)
+        self.model.move(self.model.dW, self.work.momentum)
 
     def hits(self, X: Array, y: Array, Y: Array) -> int:
         return self.model.hits(Y, y.T)
@@ -105,7 +105,7 @@ class OneByOne(MlpStep):
         for i in range(len(X)):
             Y = model.forward(X[i : i + 1].T)
             loss += model.loss(Y, y[i : i + 1].T) / len(X)
-            model.backward()
+            self.backward()
             total += model.dW
             self.hits(X, y[i : i + 1], Y)
         model.dW[:] = total / len(X)
@@ -120,11 +120,30 @@ class SecondForward(MlpStep):
         return self.model.hits(self.model.forward(X.T), y.T)
 
 
+class PixelLayer(net.FullyConnectedLayer):
+    """A first layer that computes dX, for nobody."""
+
+    def gradients(self, dY: Array) -> None:
+        super().gradients(dY)
+        np.matmul(self.W.T, dY)
+
+
 class PixelGradient(MlpStep):
     """The way back does not stop at the first weights."""
 
-    def backward(self, X: Array, y: Array) -> None:
-        self.model.input_gradient()
+    def __init__(self, work: Workload, weights: Weights) -> None:
+        super().__init__(work, weights)
+        self.model.layers[1].__class__ = PixelLayer
+
+
+class RateLast(MlpStep):
+    """The learning rate times every gradient, not times dY."""
+
+    def backward(self) -> None:
+        self.model.backward()
+
+    def update(self) -> None:
+        self.model.update(self.work.lr, self.work.momentum)
 
 
 class ArrayByArray(MlpStep):
@@ -139,7 +158,7 @@ class ArrayByArray(MlpStep):
             for name in layer.params:
                 W, dW = getattr(layer, name), getattr(layer, f"d{name}")
                 V = self.velocity.get((i, name), np.zeros_like(W))
-                self.velocity[i, name] = V = self.work.momentum * V - self.work.lr * dW
+                self.velocity[i, name] = V = self.work.momentum * V - dW
                 setattr(layer, name, W + V)
 
 
@@ -290,8 +309,14 @@ MEASURES = [
     Measure(
         "all weights in one vector, changed in place",
         {MLP: ArrayByArray},
-        (net.FeedForwardNet.update, net.FeedForwardNet._pack, net.FeedForwardNet._split),
+        (net.FeedForwardNet.move, net.FeedForwardNet._pack, net.FeedForwardNet._split),
         (ArrayByArray.update,),
+    ),
+    Measure(
+        "the learning rate times dY, not times every dW",
+        {MLP: RateLast},
+        (net.FeedForwardNet.update, net.FeedForwardNet.move),
+        (net.FeedForwardNet.move,),
     ),
     Measure(
         "samples last in memory, windows as shifted taps",

@@ -18,7 +18,7 @@ import functional_net
 import net
 from benchmarks import timing
 from benchmarks.timing import ROOT, Task
-from benchmarks.workloads import OURS, Contender, part, workload
+from benchmarks.workloads import OURS, Contender, Gemms, part, workload
 from datasets.runs import Run
 
 __all__ = ["SIZES", "BATCHES", "images", "batches", "around", "memory", "starts"]
@@ -32,37 +32,35 @@ COMMANDS = ("functional_net.py", "net.py", "-m cnn")
 # --- time per image -------------------------------------------------------------
 
 
-def contender(name: str, n: int, batch: int) -> Contender:
-    """One of our networks on the first n images."""
-    work = part(workload(NETS[name], whole=True), n, batch)
-    return OURS[name](work, work.weights())
-
-
-def per_image(name: str, sizes: list[tuple[int, int]], rounds: int) -> list[list[float]]:
+def per_image(
+    name: str, kind: type[Contender], sizes: list[tuple[int, int]], rounds: int
+) -> list[list[float]]:
     """Microseconds per image of epochs over n images in batches, for each (n, batch)."""
     tasks: dict[str, Task] = {}
     counts = []
     for n, batch in sizes:
+        work = part(workload(NETS[name], whole=True), n, batch)
         epochs = max(1, 5000 // n)  # short ones are repeated, or the clock would blur them
-        tasks[f"{n} {batch}"] = epochs_of(contender(name, n, batch), epochs)
+        tasks[f"{n} {batch}"] = epochs_of(kind(work, work.weights()), epochs)
         counts.append(n * epochs)
     times = timing.interleaved(tasks, rounds).values()
     return [[1e6 * t / n for t in own] for own, n in zip(times, counts, strict=True)]
 
 
 def epochs_of(who: Contender, epochs: int) -> Task:
-    rng = np.random.default_rng(0)
-
     def task() -> None:
         for _ in range(epochs):
-            who.train(who.shuffled(rng))
+            who.run()
 
     return task
 
 
-def row(name: str, sizes: list[tuple[int, int]], rounds: int) -> list[str]:
-    found = [median(own) for own in per_image(name, sizes, rounds)]
-    return [f"`{name}`", *(f"{t:.1f}" for t in found), f"{max(found) / min(found):.2f}"]
+def row(name: str, sizes: list[tuple[int, int]], rounds: int, floor: bool = False) -> list[str]:
+    """Of one of our networks or, as the floor, of nothing but its matrix products."""
+    times = per_image(name, Gemms if floor else OURS[name], sizes, rounds)
+    found = [median(own) for own in times]
+    title = f"matrix products of `{name}`" if floor else f"`{name}`"
+    return [title, *(f"{t:.1f}" for t in found), f"{max(found) / min(found):.2f}"]
 
 
 def images(rounds: int, sizes: tuple[int, ...] = SIZES) -> str:
@@ -77,7 +75,10 @@ def images(rounds: int, sizes: tuple[int, ...] = SIZES) -> str:
 def batches(rounds: int, n: int = 5120) -> str:
     """Microseconds per image against the size of the batch."""
     head = ["microseconds per image", *(f"batch {B}" for B in BATCHES), "most / least"]
-    return timing.table(head, [row(name, [(n, B) for B in BATCHES], rounds) for name in OURS])
+    sizes = [(n, B) for B in BATCHES]
+    return timing.table(
+        head, [row(name, sizes, rounds, floor) for name in OURS for floor in (False, True)]
+    )
 
 
 # --- what surrounds the arithmetic ------------------------------------------------
@@ -113,14 +114,14 @@ def around(rounds: int, n: int = 60_000) -> str:
         for X, y in ordered:
             Z1, A1, logits = functional_net.forward(params, X)
             _, dlogits = functional_net.cross_entropy(logits, y)
-            grads = functional_net.backward(params, X, Z1, A1, dlogits)
-            params, velocity = functional_net.update(params, velocity, grads, 0.1, 0.1)
+            steps = functional_net.backward(params, X, Z1, A1, 0.1 * dlogits)
+            params, velocity = functional_net.move(params, velocity, steps, 0.1)
 
     def object_alone() -> None:
         for X, y in ordered:
             model.loss(model.forward(X.T), y.T)
-            model.backward()
-            model.update(0.1, 0.1)
+            model.backward(0.1)
+            model.move(model.dW, 0.1)
 
     def whole(steps: Callable[..., Iterator[Any]]) -> None:
         run = watched(20)

@@ -137,7 +137,7 @@ class Contender:
     """Someone who trains: shuffled gives the batches of an epoch, train takes steps."""
 
     def __init__(self, work: Workload, weights: Weights) -> None:
-        self.work = work
+        self.work, self.rng = work, np.random.default_rng(0)
 
     def shuffled(self, rng: np.random.Generator) -> Batches:
         """One epoch of batches. Everybody draws one permutation of rng: the same batches."""
@@ -146,6 +146,10 @@ class Contender:
     def train(self, batches: Batches) -> list[float]:
         """A step for each batch; their losses."""
         raise NotImplementedError
+
+    def run(self) -> None:
+        """An epoch, shuffled anew."""
+        self.train(self.shuffled(self.rng))
 
     def infer(self) -> Array:
         """The scores (N, K) of all images of the workload."""
@@ -227,10 +231,15 @@ OURS = {"functional_net.py": Functional, "net.py": Object, "cnn": Modular}
 # --- the floor ------------------------------------------------------------------
 
 
+def together(work: Workload) -> int:
+    """How many images share a product: a batch, or what cnn takes at a time for inference."""
+    return min(work.batch, 250) if work.kind == "inference" else work.batch
+
+
 def gemms(work: Workload) -> Iterator[tuple[Array, Array, Array]]:
     """A, B and room for A @ B: the matrix products of one step (of inference: of 250 images)."""
     rng = np.random.default_rng(0)
-    N, side = min(work.batch, 250), work.X.shape[-1]
+    N, side = together(work), work.X.shape[-1]
     first = True  # nobody needs the gradient of the pixels
     for kind, *sizes in work.layers:
         if kind == "pool":
@@ -256,7 +265,7 @@ class Gemms(Contender):
         self.products = list(gemms(work))
 
     def run(self) -> None:
-        times = math.ceil(len(self.work.X) / min(self.work.batch, 250))
+        times = math.ceil(len(self.work.X) / together(self.work))
         for _ in range(times):
             for A, B, C in self.products:
                 np.matmul(A, B, out=C)

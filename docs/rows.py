@@ -444,7 +444,7 @@ ROWS = [
                 "functional_net.py::update",
                 "functional_net.py",
             ),
-            "net": ("net.py::FeedForwardNet",),
+            "net": ("net.py::FeedForwardNet.update", "net.py::FeedForwardNet"),
             "cnn": ("cnn::Net",),
         },
         worked=[
@@ -471,6 +471,9 @@ ROWS = [
         fresh random order. The gradient of a small batch only estimates that of all samples,
         but it comes a thousand times sooner, and its errors cancel over the steps.
 
+        Two of them multiply `lr` into the gradient of the scores: the way back is linear, so
+        what arrives at the weights is the step, lr times the gradient.
+
         The loops differ in where the weights live. In `functional_net.py` they go into each
         call and new ones come out; in the other two the objects keep them and change them in
         place.
@@ -479,7 +482,7 @@ ROWS = [
         forward   E1, E2    (N, D) to (N, K)  (D, N) to (K, N)  forward   self.forward   self(X)
         loss      E3, E4    to a number       to a number       loss      self.loss      self.loss
         backward  E4 to E8  as weights  as weights  backward  self.backward  self.backward
-        update    E9        as weights  as weights  update    self.update    self.update_weights
+        update    E9        as weights  as weights  move      self.move      self.update_weights
         """,
         cells={
             "functional_net": ("functional_net.py::train_epoch",),
