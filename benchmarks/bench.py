@@ -22,13 +22,15 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import scaling, timing
+from benchmarks.floor import Bare, Gemms
 from benchmarks.peers import PEERS
 from benchmarks.timing import ROOT, Task
-from benchmarks.workloads import NAMES, OURS, Contender, Gemms, Workload, workload
+from benchmarks.workloads import NAMES, OURS, Contender, Workload, workload
 from datasets import console
 
 RESULTS = ROOT / "benchmarks" / "results.md"
 FLOOR = "matrix products alone"
+BARE = "NumPy, every trick"
 STEPS = 5  # whose losses have to agree before a time counts
 HEADS = {"default": "Default threads", "1": "One thread each"}
 SCALES = (
@@ -58,14 +60,15 @@ def fits(name: str, work: Workload) -> bool:
     """Who can do what: functional_net has two layers, scikit-learn no convolution."""
     if name == "functional_net.py":
         return work.name == "W1"
-    if name in ("net.py", "scikit-learn"):
+    if name in ("net.py", BARE, "scikit-learn"):
         return work.is_mlp
     return name != "cnn" or not work.is_mlp
 
 
 def contenders(work: Workload, peers: dict[str, type[Contender]]) -> dict[str, Contender]:
     weights = work.weights()
-    return {name: kind(work, weights) for name, kind in (OURS | peers).items() if fits(name, work)}
+    known: dict[str, type[Contender]] = {**OURS, BARE: Bare, **peers}
+    return {name: kind(work, weights) for name, kind in known.items() if fits(name, work)}
 
 
 # --- the same work --------------------------------------------------------------
@@ -168,7 +171,7 @@ def summary(by_threads: dict[str, Times], quick: bool) -> str:
     """The README's table: our times, and how many times as long the others take."""
     first = next(iter(by_threads))
     seen = {name for times in by_threads[first].values() for name in times}
-    others = [name for name in [*PEERS, FLOOR] if name in seen]
+    others = [name for name in [*PEERS, BARE, FLOOR] if name in seen]
     head = ["workload", "implementation", "time", *(f"{name} takes" for name in others)]
     single = len(by_threads) > 1 and "PyTorch" in others
     lines = []

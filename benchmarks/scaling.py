@@ -17,8 +17,9 @@ import numpy as np
 import functional_net
 import net
 from benchmarks import timing
+from benchmarks.floor import Gemms
 from benchmarks.timing import ROOT, Task
-from benchmarks.workloads import OURS, Contender, Gemms, part, workload
+from benchmarks.workloads import OURS, Contender, part, workload
 from datasets.runs import Run
 
 __all__ = ["SIZES", "BATCHES", "images", "batches", "around", "memory", "starts"]

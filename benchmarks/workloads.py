@@ -1,7 +1,7 @@
-"""The workloads W1 to W7, our networks on them, and the bare matrix products of the same steps."""
+"""The workloads W1 to W7, and our networks on them."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
@@ -16,7 +16,7 @@ import net
 from datasets import load_images, minibatches, one_hot
 from datasets.weights import Weights
 
-__all__ = ["Workload", "Contender", "NAMES", "workload", "OURS", "gemms"]
+__all__ = ["Workload", "Contender", "NAMES", "workload", "OURS"]
 
 Array = npt.NDArray[np.floating]
 Batches = Iterable[tuple[Any, Any]]
@@ -226,46 +226,3 @@ def modular(work: Workload, rng: np.random.Generator) -> cnn.Net:
 
 
 OURS = {"functional_net.py": Functional, "net.py": Object, "cnn": Modular}
-
-
-# --- the floor ------------------------------------------------------------------
-
-
-def together(work: Workload) -> int:
-    """How many images share a product: a batch, or what cnn takes at a time for inference."""
-    return min(work.batch, 250) if work.kind == "inference" else work.batch
-
-
-def gemms(work: Workload) -> Iterator[tuple[Array, Array, Array]]:
-    """A, B and room for A @ B: the matrix products of one step (of inference: of 250 images)."""
-    rng = np.random.default_rng(0)
-    N, side = together(work), work.X.shape[-1]
-    first = True  # nobody needs the gradient of the pixels
-    for kind, *sizes in work.layers:
-        if kind == "pool":
-            side //= 2
-        if kind not in ("linear", "conv"):
-            continue
-        C, F = sizes
-        K, M = (C, N) if kind == "linear" else (9 * C, N * side**2)
-        W, X, dY = (rng.random(shape, np.float32) for shape in ((F, K), (K, M), (F, M)))
-        yield W, X, np.empty((F, M), np.float32)
-        if work.kind != "inference":
-            yield dY, X.T, np.empty((F, K), np.float32)
-            if not first:
-                yield W.T, dY, np.empty((K, M), np.float32)
-        first = False
-
-
-class Gemms(Contender):
-    """Nothing but the matrix products: what no NumPy code can go below."""
-
-    def __init__(self, work: Workload, weights: Weights) -> None:
-        super().__init__(work, weights)
-        self.products = list(gemms(work))
-
-    def run(self) -> None:
-        times = math.ceil(len(self.work.X) / together(self.work))
-        for _ in range(times):
-            for A, B, C in self.products:
-                np.matmul(A, B, out=C)
