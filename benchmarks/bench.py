@@ -35,7 +35,8 @@ STEPS = 5  # whose losses have to agree before a time counts
 HEADS = {"default": "Default threads", "1": "One thread each"}
 SCALES = (
     "Measured by `python benchmarks/bench.py --scaling`: functional_net.py and cnn with the layers "
-    "and the batches of W1 and W4, net.py with those of W3. The second table uses 5,120 images."
+    "and the batches of W1 and W4, net.py with those of W3. The second table uses 5,120 "
+    "images. The last column compares times of the same rounds."
 )
 Times = dict[str, dict[str, list[float]]]  # workload: name: seconds of every round
 
