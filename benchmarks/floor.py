@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 
 from benchmarks.workloads import Array, Batches, Contender, Workload
+from cnn.net import BLOCK
 from datasets.weights import Weights
 
 __all__ = ["Gemms", "gemms", "Bare"]
@@ -16,11 +17,11 @@ __all__ = ["Gemms", "gemms", "Bare"]
 
 def together(work: Workload) -> int:
     """How many images share a product: a batch, or what cnn takes at a time for inference."""
-    return min(work.batch, 250) if work.kind == "inference" else work.batch
+    return min(work.batch, BLOCK) if work.kind == "inference" else work.batch
 
 
 def gemms(work: Workload) -> Iterator[tuple[Array, Array, Array]]:
-    """A, B and room for A @ B: the matrix products of one step (of inference: of 250 images)."""
+    """A, B and room for A @ B: the matrix products of one step (of inference: of a block)."""
     rng = np.random.default_rng(0)
     N, side = together(work), work.X.shape[-1]
     first = True  # nobody needs the gradient of the pixels

@@ -1,5 +1,6 @@
 """Files that can be trusted: written whole or not at all, read only if what they claim to be."""
 
+import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ __all__ = [
     "check_target",
     "regular_file",
     "open_h5",
+    "write_h5",
     "read_h5",
     "dataset_h5",
 ]
@@ -112,6 +114,18 @@ def open_h5(path: str | Path) -> Iterator["h5py.File"]:
             raise ValueError(str(error).replace(str(path), printable(path))) from None
         reason = " ".join(str(error).split())
         raise ValueError(f"{printable(path)}: not a whole HDF5 file ({reason})") from None
+
+
+@contextmanager
+def write_h5(path: str | Path) -> Iterator["h5py.File"]:
+    """An HDF5 file to fill; written to path, whole or not at all, when the block ends well."""
+    import h5py
+
+    image = io.BytesIO()  # then plain bytes go to disk: of a full one h5py makes a dozen errors
+    with h5py.File(image, "w") as file:
+        yield file
+    with atomic(path) as name:
+        Path(name).write_bytes(image.getbuffer())
 
 
 def dataset_h5(file: "h5py.File", key: str) -> "h5py.Dataset":

@@ -5,7 +5,6 @@ dimensions, each dimension as a big-endian 32-bit integer, then the bytes.
 """
 
 import gzip
-import io
 import math
 import zlib
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from datasets.files import atomic, check_target, regular_file
+from datasets.files import check_target, regular_file, write_h5
 
 __all__ = ["read_idx", "import_idx"]
 
@@ -60,8 +59,6 @@ def import_idx(folder: str | Path, to: str | Path) -> dict[str, tuple[int, ...]]
     Returns {key: shape}. Raises FileNotFoundError naming the missing file, ValueError
     when images and labels differ in number.
     """
-    import h5py
-
     check_target(to)
     arrays = {key: read_idx(_find(Path(folder), name), 3 if "images" in name else 1)
               for key, name in IDX_FILES.items()}  # fmt: skip
@@ -73,13 +70,10 @@ def import_idx(folder: str | Path, to: str | Path) -> dict[str, tuple[int, ...]]
                 f"got {len(images)} and {len(labels)}"
             )
     # Chunks of 1,000 images read twice as fast as h5py's own choice.
-    image = io.BytesIO()  # then plain bytes go to disk: of a full one h5py makes a dozen errors
-    with h5py.File(image, "w") as file:
+    with write_h5(to) as file:
         for key, array in arrays.items():
             chunks = (min(1000, len(array)), *array.shape[1:])
             file.create_dataset(key, data=array, chunks=chunks, compression=9, track_times=False)
-    with atomic(to) as name:
-        Path(name).write_bytes(image.getbuffer())
     return {key: array.shape for key, array in arrays.items()}
 
 

@@ -6,7 +6,6 @@ layer_2/...  only layers that have parameters are counted
 run/...      in a checkpoint: velocity, and as JSON the options, the generator and the place
 """
 
-import io
 import json
 import re
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from datasets.files import atomic, open_h5, read_h5
+from datasets.files import open_h5, read_h5, write_h5
 
 if TYPE_CHECKING:
     import h5py
@@ -33,18 +32,13 @@ def save_weights(
     state: dict[str, Any] | None = None,
 ) -> None:
     """Write weights, and for a checkpoint velocity and state, to path: whole or not at all."""
-    import h5py
-
-    image = io.BytesIO()  # then plain bytes go to disk: of a full one h5py makes a dozen errors
-    with h5py.File(image, "w") as file:
+    with write_h5(path) as file:
         for key, array in weights.items():
             file[key] = array
         for key, array in (velocity or {}).items():
             file[f"run/velocity/{key}"] = array
         if state is not None:
             file["run/state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
-    with atomic(path) as name:
-        Path(name).write_bytes(image.getbuffer())
 
 
 def load_weights(path: str | Path) -> Weights:

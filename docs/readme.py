@@ -87,11 +87,14 @@ def filled(readme: str) -> str:
 
 def measure() -> None:
     """Run the two commands and the planted mistake, and keep what they print."""
-    for file, commands in (("two_commands.txt", COMMANDS), ("plant.txt", (PLANT,))):
+    shows = ("two_commands.txt", COMMANDS, 0), ("plant.txt", (PLANT,), 1)  # 1: a mistake is found
+    for file, commands, code in shows:
         shown = []
         for command in commands:
             words = [sys.executable, *command.split()]
             done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+            if done.returncode != code:
+                raise SystemExit(f"{command}: expected exit {code}, got {done.returncode}")
             shown += [f"$ python {command}", done.stdout]
         (ROOT / "docs" / file).write_text("\n".join(shown), encoding="utf-8")
 
