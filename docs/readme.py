@@ -1,5 +1,6 @@
 """Fill the marked parts of README.md from sources and measurements; none is typed by hand."""
 
+import os
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from docs.excerpt import excerpt  # noqa: E402
 
 README = ROOT / "README.md"
 COMMANDS = ("functional_net.py --lr 0.1 --hidden_neurons 100", "net.py --epochs 2")
+ONE_THREAD = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # more of them round differently
 PLANT = "-m gradcheck --plant functional-mean-in-db1"
 ORDER = {
     "functional_net.py": "the whole story in pure functions: forward, loss, backward, update",
@@ -92,7 +94,7 @@ def measure() -> None:
         shown = []
         for command in commands:
             words = [sys.executable, *command.split()]
-            done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+            done = subprocess.run(words, cwd=ROOT, env=ONE_THREAD, capture_output=True, text=True)
             if done.returncode != code:
                 raise SystemExit(f"{command}: expected exit {code}, got {done.returncode}")
             shown += [f"$ python {command}", done.stdout]

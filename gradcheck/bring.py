@@ -9,6 +9,8 @@ import copy
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -128,42 +130,36 @@ def _readings(
             values = _inputs_as(kind, made, layer, options)
             if values is None:
                 continue
-            plans = backward_roles(b, args, labelled) if b is not None else [[]]
-            single = bool(b and derivative and len(parameters(b)) == 1)
-            if b and single:
-                own = [Argument(parameters(b)[0].name, "prediction")]
-                plans = (
-                    [own, *plans] if "input" not in {a.role for p in plans for a in p} else [own]
-                )
+            plans, alone = _plans(b, args, labelled, derivative)
             for plan in plans:
-                for how in _reductions(plan, b is None, single and plan == plans[0]):
+                for how in _reductions(plan, b is None, alone and plan == plans[0]):
+                    call = Call(
+                        layer, (forward, backward), (f, b), args, plan, values, label, how,
+                        list(options.generators),
+                    )  # fmt: skip
+                    yield kind, partial(_on_copies, call, options, title, kind)
 
-                    def build(
-                        values=values,
-                        args=args,
-                        label=label,
-                        plan=plan,
-                        how=how,
-                        f=f,
-                        b=b,
-                        forward=forward,
-                        backward=backward,
-                        kind=kind,
-                    ) -> Case:
-                        call = Call(
-                            copy.deepcopy(layer),
-                            (forward, backward),
-                            (f, b),
-                            args,
-                            plan,
-                            [v.copy() if isinstance(v, np.ndarray) else v for v in values],
-                            label,
-                            how,
-                            list(options.generators),
-                        )
-                        return build_case(call, options, title, kind)
 
-                    yield kind, build
+def _plans(
+    b: Callable | None, args: list[Argument], labelled: bool, derivative: bool
+) -> tuple[list[list[Argument]], bool]:
+    """What backward may want, and whether the first of it is the output of a derivative alone."""
+    plans = backward_roles(b, args, labelled) if b is not None else [[]]
+    if b is None or not derivative or len(parameters(b)) != 1:
+        return plans, False
+    own = [Argument(parameters(b)[0].name, "prediction")]
+    wants_input = "input" in {a.role for plan in plans for a in plan}
+    return [own] if wants_input else [own, *plans], True
+
+
+def _on_copies(call: Call, options: Options, title: str, kind: str) -> Case:
+    """The case of one reading; what was handed in stays as it is."""
+    own = replace(
+        call,
+        thing=copy.deepcopy(call.thing),
+        inputs=[v.copy() if isinstance(v, np.ndarray) else v for v in call.inputs],
+    )
+    return build_case(own, options, title, kind)
 
 
 def _reductions(plan: list[Argument], fused: bool, derivative: bool) -> list[str]:

@@ -318,23 +318,8 @@ class _Finder:
     # the case
 
     def _assemble(self, arrays: dict[str, Array], sources: dict) -> Case:
-        call, inputs = self.call, tuple(self.inputs)
-        if not arrays:
-            raise CannotCheck(
-                "nothing to check: no input of real numbers, no parameter with a gradient"
-            )
-        nothing = [k for k in inputs if k not in sources]
-        if call.thing is None and nothing:
-            raise CannotCheck(
-                f"backward gave no gradient for {', '.join(nothing)} "
-                "(--input 5,3:const for an input that has none)"
-            )
-        reshaped: set[str] = set()
-        mean = (
-            arrays[inputs[0]].shape[1 if self.options.columns else 0]
-            if self.options.mean and inputs
-            else 1
-        )
+        self._something_to_check(arrays, sources)
+        call, reshaped = self.call, set[str]()
 
         def open_() -> tuple:
             run = call.start()
@@ -347,18 +332,9 @@ class _Finder:
                 }
                 run.backward(dy)
                 grads = {}
-                for name, p in arrays.items():
+                for name in arrays:
                     grad = self._fetch(run, sources.get(name, ("none", ())), before)
-                    grad = np.array(np.nan if grad is None else grad)
-                    if name != next(iter(inputs), None):
-                        grad = grad * mean
-                    if _same_but_for_ones(grad.shape, p.shape):
-                        reshaped.add(
-                            f"d{name} has shape {grad.shape}, {name} {p.shape}: "
-                            "the same but for 1s, let pass"
-                        )
-                        grad = grad.reshape(p.shape)
-                    grads[name] = grad
+                    grads[name] = self._as_gradient(name, grad, arrays, reshaped)
                 return grads
 
             return run.forward, backward
@@ -367,7 +343,7 @@ class _Finder:
             self.title,
             arrays,
             open_,
-            inputs=inputs,
+            inputs=tuple(self.inputs),
             takes_upstream=bool(call.upstreams) or call.reduction == "derivative",
             notes=self.notes,
         )
@@ -375,6 +351,33 @@ class _Finder:
         case.notes += sorted(reshaped)
         self._describe(case, sources)
         return case
+
+    def _something_to_check(self, arrays: dict[str, Array], sources: dict) -> None:
+        if not arrays:
+            raise CannotCheck(
+                "nothing to check: no input of real numbers, no parameter with a gradient"
+            )
+        nothing = [k for k in self.inputs if k not in sources]
+        if self.call.thing is None and nothing:
+            raise CannotCheck(
+                f"backward gave no gradient for {', '.join(nothing)} "
+                "(--input 5,3:const for an input that has none)"
+            )
+
+    def _as_gradient(
+        self, name: str, grad: Any, arrays: dict[str, Array], reshaped: set[str]
+    ) -> Array:
+        """What was found for an array, times the batch if it is a mean, in the array's shape."""
+        grad, p = np.array(np.nan if grad is None else grad), arrays[name]
+        first = next(iter(self.inputs), None)
+        if self.options.mean and first is not None and name != first:
+            grad = grad * arrays[first].shape[1 if self.options.columns else 0]
+        if _same_but_for_ones(grad.shape, p.shape):
+            reshaped.add(
+                f"d{name} has shape {grad.shape}, {name} {p.shape}: the same but for 1s, let pass"
+            )
+            grad = grad.reshape(p.shape)
+        return grad
 
     def _describe(self, case: Case, sources: dict) -> None:
         X = next(iter(self.inputs.values()), None)
