@@ -4,7 +4,8 @@
     case        what is checked: arrays, forward, backward
     judge       differences, rules, names: one report
     purity      rules that differences cannot see         diagnose, suspects    names for mistakes
-    bring       your own layers and functions             adapters              our three networks
+    bring       your own layers and functions (signature, calls, prepare, finder)
+    adapters    our three networks
     plants      mistakes put into our own code            pictures              Taylor test, steps
 
 `python -m gradcheck -h` is the command. Importing this package imports no network.

@@ -21,8 +21,8 @@ from gradcheck.calls import Call, is_real
 from gradcheck.case import Array, Case, check_case, spread
 from gradcheck.core import CannotCheck
 from gradcheck.finder import Options
-from gradcheck.finder import build as build_case
 from gradcheck.load import guarded, quiet
+from gradcheck.prepare import build as build_case
 from gradcheck.signature import (
     BACKWARD,
     DERIVATIVE,

@@ -5,42 +5,13 @@ usually causes that. Unstructured differences get no sentence: silence is better
 """
 
 from itertools import combinations, permutations
-from typing import NamedTuple
 
 import numpy as np
 
-from gradcheck.core import Result
+from gradcheck.look import Array, Look, broadcasts, name_axes, subsets
+from gradcheck.partly import one_side, region, zero_or_extra
 
-__all__ = ["Look", "FINDERS", "diagnose"]
-
-Array = np.ndarray
-
-
-class Look(NamedTuple):
-    """A wrong gradient and all that may explain it."""
-
-    name: str
-    result: Result
-    array: Array  # the parameter or input itself
-    others: dict[str, Array]  # the other arrays of the case, and its labels
-    sizes: dict[str, int]  # {"batch": 5, ...}
-    dy: Array
-    reasons: dict[float, str] = {}
-
-    @property
-    def a(self) -> Array:
-        return self.result.backprop
-
-    @property
-    def n(self) -> Array:
-        return self.result.numeric
-
-    def same(self, u: Array, v: Array, digits: float = 1e-5) -> bool:
-        """Are these the same numbers, as far as differences can tell?"""
-        if u.shape != v.shape or not np.isfinite(u).all():
-            return False
-        size = abs(v).max(initial=0)
-        return bool(size > 0 and (abs(u - v) <= digits * size + 3 * self.result.noise).all())
+__all__ = ["FINDERS", "diagnose"]
 
 
 def diagnose(look: Look) -> str | None:
@@ -56,14 +27,14 @@ def wrong_shape(look: Look) -> str | None:
     a, n = look.a, look.n
     if a.shape == n.shape:
         return None
-    for axes in _subsets(a.ndim):
+    for axes in subsets(a.ndim):
         for keep in (False, True):
             if look.same(a.sum(axis=axes, keepdims=keep), n):
-                return f"not summed over {_axes(axes, a.shape, look.sizes)}"
-    for axes in _subsets(n.ndim):
+                return f"not summed over {name_axes(axes, a.shape, look.sizes)}"
+    for axes in subsets(n.ndim):
         for keep in (False, True):
             if look.same(a, n.sum(axis=axes, keepdims=keep)):
-                return f"summed over {_axes(axes, n.shape, look.sizes)}, which should be kept"
+                return f"summed over {name_axes(axes, n.shape, look.sizes)}, which should be kept"
     for order in permutations(range(a.ndim)):
         if look.same(a.transpose(order), n):
             return "the transpose of the right gradient"
@@ -136,28 +107,31 @@ def other_order(look: Look) -> str | None:
     for order in permutations(range(n.ndim)):
         if order != tuple(range(n.ndim)) and look.same(a.transpose(order), n):
             return "the right numbers with axes swapped: a transpose is missing or too many"
-    for axes in _subsets(n.ndim):
+    for axes in subsets(n.ndim):
         if look.same(np.flip(a, axes), n):
-            return f"the right numbers, flipped along {_axes(axes, n.shape, look.sizes)}"
+            return f"the right numbers, flipped along {name_axes(axes, n.shape, look.sizes)}"
     for order in permutations(range(n.ndim)):
         turned = a.transpose(order)
-        if turned.size == n.size and look.same(turned.reshape(n.shape), n):
+        back = a.reshape(turned.shape).transpose(np.argsort(order))
+        if look.same(turned.reshape(n.shape), n) or look.same(back, n):
             return "the right numbers, reshaped in the wrong order of axes"
-        if a.shape == n.shape and look.same(
-            a.reshape(turned.shape).transpose(np.argsort(order)), n
-        ):
-            return "the right numbers, reshaped in the wrong order of axes"
-    for axis in range(n.ndim):
-        for step in range(1, n.shape[axis]):
-            if look.same(np.roll(a, -step, axis), n):
-                return f"the right numbers, rolled by {step} along axis {axis}"
-        for step in (1, 2):
-            late, early = (np.moveaxis(x, axis, 0) for x in (a, n))
-            for u, v in ((late[step:], early[:-step]), (late[:-step], early[step:])):
-                if u.size >= 8 and look.same(u, v):
-                    return f"shifted by {step} along axis {axis}: cropped at the wrong place?"
+    if said := next(filter(None, (_moved(look, axis) for axis in range(n.ndim))), None):
+        return said
     if n.size >= 6 and look.same(np.sort(a, axis=None), np.sort(n, axis=None), 1e-6):
         return "the right numbers in another order"
+    return None
+
+
+def _moved(look: Look, axis: int) -> str | None:
+    """Rolled, or shifted with something lost at an end, along one axis."""
+    a, n = (np.moveaxis(x, axis, 0) for x in (look.a, look.n))
+    for step in range(1, len(n)):
+        if look.same(np.roll(a, -step, 0), n):
+            return f"the right numbers, rolled by {step} along axis {axis}"
+    for step in (1, 2):
+        for u, v in ((a[step:], n[:-step]), (a[:-step], n[step:])):
+            if u.size >= 8 and look.same(u, v):
+                return f"shifted by {step} along axis {axis}: cropped at the wrong place?"
     return None
 
 
@@ -185,7 +159,7 @@ def other_array(look: Look) -> str | None:
     if a.shape != n.shape or n.size < 4:
         return None
     for name, q in {**look.others, look.name: look.array}.items():
-        for shaped in _broadcasts(q, n.shape):
+        for shaped in broadcasts(q, n.shape):
             if look.same(a * shaped, n):
                 return f"{name} is missing: the gradient times {name} would be right"
             if look.same(a, n * shaped):
@@ -212,76 +186,10 @@ def one_factor_per_channel(look: Look) -> str | None:
         c = (a * n).sum(rest, keepdims=True) / np.where(square > 0, square, 1)
         if np.ptp(c) > 1e-4 and look.same(a, c * n):
             factors = ", ".join(f"{v:.4g}" for v in c.ravel()[:4])
-            where = _axes((axis,), n.shape, look.sizes)
+            where = name_axes((axis,), n.shape, look.sizes)
             return (
                 f"one factor for each index of {where} ({factors}, ...): a scale is lost or doubled"
             )
-    return None
-
-
-# --- some entries -------------------------------------------------------------
-
-
-def one_side(look: Look) -> str | None:
-    """An activation that is wrong on one side of zero."""
-    x, wrong = look.array, look.result.wrong
-    if wrong.shape != x.shape or (look.name not in ("X", "x", "Z") and x.shape != look.dy.shape):
-        return None
-    for side, other, mask in (("below", "above", x < 0), ("above", "below", x > 0)):
-        if wrong.sum() >= 4 and (~wrong).sum() >= 4 and (wrong == mask).all():
-            return f"right where its input is {other} zero, wrong {side} it{_how(look)}"
-    return None
-
-
-def _how(look: Look) -> str:
-    """What the wrong entries have in common, as a clause."""
-    w = look.result.wrong
-    a, n, dy = look.a[w], look.n[w], look.dy[w] if look.dy.shape == w.shape else None
-    if not a.any():
-        return " (there it is 0)"
-    if (abs(n) <= look.result.noise).all():
-        return " (there it should be 0)"
-    if look.same(a, -n):
-        return " (there the sign is wrong)"
-    if dy is not None and look.same(a, dy):
-        return " (there it is the upstream gradient itself)"
-    return ""
-
-
-def region(look: Look) -> str | None:
-    """Wrong in one slice only: an edge, one sample, one channel, one gate, one half."""
-    wrong = look.result.wrong
-    if look.a.shape != look.n.shape or wrong.all() or wrong.size < 4:
-        return None
-    for axis in range(wrong.ndim):
-        rest = tuple(k for k in range(wrong.ndim) if k != axis)
-        hit = np.asarray(wrong.any(rest))
-        if hit.sum() > max(1, len(hit) // 2) or len(hit) < 2 or not _solid(wrong, hit, axis):
-            continue
-        k = np.flatnonzero(hit)
-        if len(k) == k[-1] - k[0] + 1:
-            at = f"index {k[0]}" if len(k) == 1 else f"indices {k[0]} to {k[-1]}"
-            last = ", the last" if k[-1] == len(hit) - 1 else ", the first" if k[0] == 0 else ""
-            where = _axes((axis,), wrong.shape, look.sizes)
-            return f"wrong only at {at} of {where}{last}{_how(look)}"
-    return None
-
-
-def _solid(wrong: Array, hit: Array, axis: int) -> bool:
-    return bool(np.moveaxis(wrong, axis, 0)[hit].mean() > 0.8)
-
-
-def zero_or_extra(look: Look) -> str | None:
-    """All wrong entries are zero, or all of them should be."""
-    a, n, wrong = look.a, look.n, look.result.wrong
-    if a.shape != n.shape or wrong.sum() < 4:
-        return None
-    if not a[wrong].any():
-        return f"zero in {wrong.sum()} entries where it should not be, right elsewhere"
-    if (abs(n[wrong]) <= look.result.noise).all():
-        return f"{wrong.sum()} entries should be zero and are not, the others are right"
-    if look.same(a[wrong], -n[wrong]):
-        return f"the sign is wrong in {wrong.sum()} entries, the others are right"
     return None
 
 
@@ -293,7 +201,7 @@ def normalisation(look: Look) -> str | None:
     a, n, x = look.a, look.n, look.array
     if a.shape != n.shape or n.shape != look.dy.shape or n.ndim < 2:
         return None
-    for axes in sorted(_subsets(n.ndim), key=len):
+    for axes in sorted(subsets(n.ndim), key=len):
         if np.prod([n.shape[k] for k in axes]) < 4 or not _sums_to_zero(n, axes):
             continue
         xc = x - x.mean(axes, keepdims=True)
@@ -305,7 +213,7 @@ def normalisation(look: Look) -> str | None:
             terms = [
                 w for w, t in (("mean", mean), ("variance", slope)) if abs(t).max() > 1e-4 * size
             ]
-            where = _axes(axes, n.shape, look.sizes)
+            where = name_axes(axes, n.shape, look.sizes)
             what = " and the ".join(terms)
             verb = "are treated as constants" if terms[1:] else "is treated as constant"
             return (
@@ -347,30 +255,3 @@ FINDERS = (
     zero_or_extra,
     one_factor_per_channel,
 )
-
-
-# --- words --------------------------------------------------------------------
-
-
-def _subsets(ndim: int) -> list[tuple[int, ...]]:
-    return [axes for k in range(1, ndim + 1) for axes in combinations(range(ndim), k)]
-
-
-def _axes(axes: tuple[int, ...], shape: tuple[int, ...], sizes: dict[str, int]) -> str:
-    names = [name for name, size in sizes.items() if len(axes) == 1 and size == shape[axes[0]]]
-    word = "axis " + str(axes[0]) if len(axes) == 1 else f"axes {axes}"
-    return f"{word} (the {names[0]})" if names else word
-
-
-def _broadcasts(q: Array, shape: tuple[int, ...]) -> list[Array]:
-    """q laid along each axis of shape that has its length; q as it is where it fits."""
-    if q.shape == shape:
-        return [q]
-    if q.size < 2 or q.size != max(q.shape, default=0):
-        return []
-    line = q.ravel()
-    return [
-        line.reshape([-1 if k == axis else 1 for k in range(len(shape))])
-        for axis, size in enumerate(shape)
-        if size == line.size
-    ]

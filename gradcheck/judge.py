@@ -5,7 +5,8 @@ import numpy as np
 from gradcheck import core, purity, suspects
 from gradcheck.case import Array, Case, Checked, check_case, choose_upstream, directions, upstream
 from gradcheck.core import Result
-from gradcheck.diagnose import Look, diagnose
+from gradcheck.diagnose import diagnose
+from gradcheck.look import Look
 from gradcheck.report import Report, Row
 
 __all__ = ["judge", "judge_widely"]

@@ -158,42 +158,26 @@ def _flag(p: inspect.Parameter) -> str | None:
 def forward_roles(function: Callable, given: int) -> list[Argument]:
     """An argument for each given input; flags set to training, labels where names say so."""
     args, count, missing = [], 0, []
-    open_slots = [
-        p for p in parameters(function) if not _flag(p) and p.name not in ("ctx", "context")
-    ]
+    open_slots = [p for p in parameters(function) if not (_flag(p) or _is_context(p))]
     required = [p for p in open_slots if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
-    lacking = len(required) - given  # labels that are made, not given: the clearest names first
-    strong = [p.name for p in required if STRONG.fullmatch(p.name)]
-    weak = [p.name for p in required if WEAK.fullmatch(p.name)]
-    made = (strong + weak)[: max(0, lacking)]
+    made = _made_labels(required, given)
     for p in parameters(function):
-        flag = _flag(p)
-        label = (
-            "label"
-            if STRONG.fullmatch(p.name)
-            else "maybe_label"
-            if WEAK.fullmatch(p.name)
-            else None
-        )
-        if flag:
-            args.append(Argument(p.name, flag))
-        elif p.name in ("ctx", "context"):
-            args.append(Argument(p.name, "context"))
+        if role := _flag(p) or ("context" if _is_context(p) else None):
+            args.append(Argument(p.name, role))
         elif p.kind is p.VAR_POSITIONAL:
             args += [Argument("*", "input", k) for k in range(count, given)]
             count = given
         elif p.name in made:
             args.append(Argument(p.name, "made_label"))
         elif count < given and p.kind is not p.KEYWORD_ONLY:
-            args.append(Argument(p.name, label or "input", count))
+            args.append(Argument(p.name, _label(p) or "input", count))
             count += 1
         elif p in required:
             missing.append(p.name)
-    total = len(required)
     if missing:
         raise CannotCheck(
-            f"forward{inspect.signature(function)} takes {total} arguments: one --input for each "
-            f"(missing: {', '.join(missing)})"
+            f"forward{inspect.signature(function)} takes {len(required)} arguments: "
+            f"one --input for each (missing: {', '.join(missing)})"
         )
     if count < given:
         raise CannotCheck(
@@ -204,61 +188,81 @@ def forward_roles(function: Callable, given: int) -> list[Argument]:
     return args
 
 
+def _is_context(p: inspect.Parameter) -> bool:
+    return p.name in ("ctx", "context")
+
+
+def _label(p: inspect.Parameter) -> str | None:
+    weak = "maybe_label" if WEAK.fullmatch(p.name) else None
+    return "label" if STRONG.fullmatch(p.name) else weak
+
+
+def _made_labels(required: list[inspect.Parameter], given: int) -> list[str]:
+    """Labels that are made because no input is given for them: the clearest names first."""
+    labels = sorted((p for p in required if _label(p)), key=lambda p: _label(p) != "label")
+    return [p.name for p in labels][: max(0, len(required) - given)]
+
+
 def backward_roles(
     function: Callable, forward: list[Argument], labels: bool
 ) -> list[list[Argument]]:
     """The ways in which this backward may want to be called, the likeliest first."""
-    named = {a.name: a for a in forward}
     args: list[Argument] = []
-    loose: list[int] = []
+    loose = 0
     ps = parameters(function)
-    required = [p for p in ps if p.default is p.empty]
+    several = sum(p.default is p.empty for p in ps) > 1
     for p in ps:
-        same = named.get(p.name)
-        if p.name in ("ctx", "context"):
-            role = Argument(p.name, "context")
-        elif _flag(p):
-            role = Argument(p.name, _flag(p) or "")
-        elif CACHE.fullmatch(p.name):
-            role = Argument(p.name, "cache")
-        elif RATE.fullmatch(p.name) and (len(required) > 1 or p.default is not p.empty):
-            role = Argument(p.name, "rate")
-        elif OPTIMIZER.fullmatch(p.name):
-            role = Argument(p.name, "optimizer")
-        elif same and (len(required) > 1 or labels):
-            role = same
-        elif labels and (STRONG.fullmatch(p.name) or WEAK.fullmatch(p.name)) and args:
-            role = next((a for a in forward if "label" in a.role), Argument(p.name, "label"))
-        elif p.default is not p.empty or p.kind is p.VAR_POSITIONAL:
-            continue
-        else:
-            loose.append(len(args))
-            role = Argument(p.name, "upstream", len(loose) - 1)
-        args.append(role._replace(name=p.name))
-    plans = [args]
+        if argument := _known(p, forward, labels, several, first=not args):
+            args.append(argument._replace(name=p.name))
+        elif p.default is p.empty and p.kind is not p.VAR_POSITIONAL:
+            args.append(Argument(p.name, "upstream", loose))
+            loose += 1
+    return [args, *_other_plans(args, loose, labels)]
+
+
+def _known(
+    p: inspect.Parameter, forward: list[Argument], labels: bool, several: bool, first: bool
+) -> Argument | None:
+    """What the name of an argument of backward tells, or None."""
+    optional = p.default is not p.empty
+    same = next((a for a in forward if a.name == p.name), None)
+    if _is_context(p):
+        return Argument(p.name, "context")
+    if flag := _flag(p):
+        return Argument(p.name, flag)
+    if CACHE.fullmatch(p.name):
+        return Argument(p.name, "cache")
+    if RATE.fullmatch(p.name) and (several or optional):
+        return Argument(p.name, "rate")
+    if OPTIMIZER.fullmatch(p.name):
+        return Argument(p.name, "optimizer")
+    if same and (several or labels):
+        return same
+    if labels and _label(p) and not first:
+        return next((a for a in forward if "label" in a.role), Argument(p.name, "label"))
+    return None
+
+
+def _other_plans(args: list[Argument], loose: int, labels: bool) -> list[list[Argument]]:
+    """The same arguments in other roles; loose: how many of them are taken for upstreams."""
+
+    def recast(role: str, of: Callable[[Argument], bool]) -> list[Argument]:
+        return [a._replace(role=role) if a.role == "upstream" and of(a) else a for a in args]
+
+    plans = []
     if loose and labels:  # a loss: what it wants may be its prediction or its own output
-        for wanted in ("output", "prediction"):
-            plans.append([a._replace(role=wanted) if a.role == "upstream" else a for a in args])
-    if len(loose) >= 2:  # (dout, out) or (dout, x): the second may be what forward returned or took
-        for wanted in ("output", "prediction"):
-            second = [
-                a._replace(role=wanted) if a.role == "upstream" and a.place else a for a in args
-            ]
-            plans.append(second)
-        flipped = [
-            a._replace(role="prediction") if a.role == "upstream" and not a.place else a
-            for a in args
-        ]
+        plans += [recast(role, lambda a: True) for role in ("output", "prediction")]
+    if loose >= 2:  # (dout, out) or (dout, x): the second may be what forward returned or took
+        plans += [recast(role, lambda a: a.place > 0) for role in ("output", "prediction")]
+        flipped = recast("prediction", lambda a: a.place == 0)
         plans.append([a._replace(place=0) if a.role == "upstream" else a for a in flipped])
-    if not loose and not labels and any(a.role == "input" for a in args):
-        only = [k for k, a in enumerate(args) if a.role == "input"]
-        if len(only) >= 2:  # backward(x, y) of forward(x, y)? the last one may be the upstream
-            plans.append(
-                [
-                    a._replace(role="upstream", place=0) if k == only[-1] else a
-                    for k, a in enumerate(args)
-                ]
-            )
+    inputs = [k for k, a in enumerate(args) if a.role == "input"]
+    if not loose and not labels and len(inputs) >= 2:
+        # backward(x, y) of forward(x, y)? The last one may be the upstream.
+        last = inputs[-1]
+        plans.append(
+            [*args[:last], args[last]._replace(role="upstream", place=0), *args[last + 1 :]]
+        )
     return plans
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradcheck import core
 from gradcheck.case import Array, Case
-from gradcheck.diagnose import Look
+from gradcheck.look import Look
 
 __all__ = ["try_suspects"]
 

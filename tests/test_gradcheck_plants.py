@@ -5,9 +5,10 @@ import pytest
 
 from gradcheck import specimens
 from gradcheck.core import Result
-from gradcheck.diagnose import Look, diagnose
+from gradcheck.diagnose import diagnose
 from gradcheck.hunt import choices
 from gradcheck.judge import judge_widely
+from gradcheck.look import Look
 from gradcheck.plant_list import PLANTS
 from gradcheck.plants import Plant, PlantError, diff, examine, grow, planted_source
 from gradcheck.proof import blamed, false_alarms, named
