@@ -23,6 +23,7 @@ LINES = {  # column of the history: panel, name, colour, broken and square or no
     "test_loss": ("loss", "test", ORANGE, True),
     "accuracy": ("accuracy", "training", BLUE, False),
     "test_accuracy": ("accuracy", "test", ORANGE, True),
+    "validation_accuracy": ("accuracy", "validation", ORANGE, True),
 }
 
 
@@ -38,9 +39,9 @@ class Line(NamedTuple):
 def curves(history: Sequence[Mapping[str, float]], path: str | Path) -> None:
     """Loss and accuracy, from a row per epoch: epoch, loss, accuracy, test_accuracy, test_loss.
 
-    Training is blue with discs; test is orange, broken, with squares. A value that is missing,
-    nan or inf leaves a gap. Raises ValueError for an empty history, OSError where path
-    cannot be written.
+    Training is blue with discs; test, or validation_accuracy, is orange, broken, with squares.
+    A value that is missing, nan or inf leaves a gap. Raises ValueError for an empty history,
+    OSError where path cannot be written.
     """
     if not history:
         raise ValueError("curves expects a history of at least one epoch, got none")

@@ -29,7 +29,6 @@ __all__ = ["Run", "saved"]
 
 Array = npt.NDArray[np.floating]
 ADVICE = "training has diverged, try a tenth of --lr"
-COLUMNS = ("epoch", "loss", "accuracy", "test_accuracy", "seconds")
 
 
 class Run:
@@ -187,7 +186,7 @@ class Run:
             f"  {seen / max(seconds, 1e-9):9,.0f} samples/s"
         )
 
-    def end_epoch(self, weights: Weights, velocity: Weights, test_accuracy: float) -> None:
+    def end_epoch(self, weights: Weights, velocity: Weights, judged: float) -> None:
         """Note the epoch, write history and checkpoint; after Ctrl-C, save and leave with 130."""
         if self.interrupted and self.seen < self.n_samples:
             self._leave(weights, velocity)
@@ -195,11 +194,17 @@ class Run:
             raise FloatingPointError(f"the weights became inf or nan at step {self.step}: {ADVICE}")
         say(
             f"epoch {self.epoch + 1}/{self.n_epochs}  {self._figures(self.seconds)}"
-            f"  {self.judged_on} {test_accuracy:7.2%}  {self.seconds:.1f} s"
+            f"  {self.judged_on} {judged:7.2%}  {self.seconds:.1f} s"
         )
-        seen = self.seen
-        row = (self.epoch + 1, self.loss_sum / seen, self.hits / seen, test_accuracy, self.seconds)
-        self.history.append(dict(zip(COLUMNS, row, strict=True)))
+        self.history.append(
+            {
+                "epoch": self.epoch + 1,
+                "loss": self.loss_sum / self.seen,
+                "accuracy": self.hits / self.seen,
+                f"{self.judged_on}_accuracy": judged,
+                "seconds": self.seconds,
+            }
+        )
         self.epoch, self.step, self.seen = self.epoch + 1, 0, 0
         self.loss_sum, self.hits, self.seconds = 0.0, 0, 0.0
         self.rng_state = self.rng.bit_generator.state
@@ -277,7 +282,7 @@ def _copy(weights: Weights) -> Weights:
 
 def _write_csv(path: Path, rows: list[dict[str, float]]) -> None:
     with atomic(path) as name, open(name, "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, dict.fromkeys(name for row in rows for name in row))
         writer.writeheader()
         writer.writerows(rows)
 

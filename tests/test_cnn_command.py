@@ -125,6 +125,7 @@ def test_resume_goes_on_bit_for_bit(call, folder):
         with open(name, newline="") as lines:
             rows.append([{**row, "seconds": ""} for row in csv.DictReader(lines)])
     assert rows[0] == rows[1] and len(rows[0]) == 3
+    assert list(rows[0][0]) == ["epoch", "loss", "accuracy", "validation_accuracy", "seconds"]
 
 
 def test_load_gives_the_accuracy_that_was_saved(call, file):

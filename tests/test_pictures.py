@@ -186,9 +186,10 @@ def test_training_is_blue_and_falls_where_the_loss_falls(tmp_path):
         assert (rows[columns.argmax()] > rows[columns.argmin()]) == falls
 
 
-def test_the_test_set_is_orange_and_broken(tmp_path):
-    level = [0.8, 0.8]
-    curves(history(2, accuracy=[0.9, 0.9], test_accuracy=level), tmp_path / "h.png")
+@pytest.mark.parametrize("held_out", ["test_accuracy", "validation_accuracy"])
+def test_what_was_held_out_is_orange_and_broken(tmp_path, held_out):
+    levels = {"accuracy": [0.9, 0.9], held_out: [0.8, 0.8]}
+    curves(history(2, **levels), tmp_path / "h.png")
     panel = pixels(tmp_path / "h.png")[80:340, 576:980]
     unbroken, broken = (
         np.count_nonzero(np.diff((panel == colour).all(-1).any(axis=0)))
