@@ -50,9 +50,9 @@ app = typer.Typer(**console.SETTINGS)
 
 @app.command()
 def main(
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds 0, 1, ...")] = 5,
+    seeds: Annotated[int, console.number("--seeds", 1, "Seeds 0, 1, ...")] = 5,
     epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, help="Train only the two MLPs, so long.")
+        int | None, console.number("--epochs", 1, "Train only the two MLPs, so long.")
     ] = None,
     write: Annotated[bool, typer.Option("--write", help="Write benchmarks/accuracy.md.")] = False,
 ) -> None:

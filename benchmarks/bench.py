@@ -237,16 +237,21 @@ app = typer.Typer(**console.SETTINGS)
 @app.command()
 def main(
     names: Annotated[
-        list[str] | None, typer.Option("--workload", help="Only this one, W1 to W7; repeatable.")
+        list[str] | None,
+        typer.Option("--workload", metavar="W1", help="Only this one; repeatable."),
     ] = None,
     wanted: Annotated[
         list[str] | None,
-        typer.Option("--peer", help="Only beside PyTorch, JAX, scikit-learn or none; repeatable."),
+        typer.Option(
+            "--peer",
+            metavar="NAME",
+            help="PyTorch, JAX, scikit-learn or none; repeatable.",
+        ),
     ] = None,
     threads: Annotated[
-        str, typer.Option("--threads", help="default, 1, or both one after the other.")
+        str, typer.Option("--threads", metavar="N", help="default, 1, or both one after the other.")
     ] = "both",
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often each is timed.")] = 7,
+    rounds: Annotated[int, console.number("--rounds", 1, "How often each is timed.")] = 7,
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of the epochs.")] = False,
     scales: Annotated[
         bool, typer.Option("--scaling", help="Instead: more images, larger batches, memory, start.")
@@ -254,7 +259,9 @@ def main(
     to: Annotated[
         Path | None,
         typer.Option(
-            "--to", help="Write the tables here.  [default: benchmarks/results.md, if all]"
+            "--to",
+            metavar="FILE.md",
+            help="Write here.  [default: benchmarks/results.md, if all]",
         ),
     ] = None,
     worker: Annotated[Path | None, typer.Option("--worker", hidden=True)] = None,

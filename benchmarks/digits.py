@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import datasets.digits  # noqa: E402
-from datasets import load_images, minibatches  # noqa: E402
+from datasets import console, load_images, minibatches  # noqa: E402
 from datasets.digits import as_mnist  # noqa: E402
 
 if TYPE_CHECKING:
@@ -253,9 +253,13 @@ def rows(
     return lines
 
 
+app = typer.Typer(**console.SETTINGS)
+
+
+@app.command()
 def main(
-    n: Annotated[int, typer.Option("--n", min=1, help="Pictures of each digit and kind.")] = 20,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same figures.")] = 0,
+    n: Annotated[int, console.number("--n", 1, "Pictures of each digit and kind.")] = 20,
+    seed: Annotated[int, console.number("--seed", 0, "Same seed, same figures.")] = 0,
     pen: Annotated[
         bool, typer.Option("--pen/--no_pen", help="Thicken thin strokes, as as_mnist does.")
     ] = True,
@@ -286,4 +290,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    console.run(app)

@@ -151,15 +151,15 @@ class ArrayByArray(MlpStep):
 
     def __init__(self, work: Workload, weights: Weights) -> None:
         super().__init__(work, weights)
-        self.velocity: dict[tuple[int, str], Array] = {}
+        self.names = [(layer, name) for layer in self.model.layers for name in layer.params]
+        self.velocity = self.model.get_velocity()
 
     def update(self) -> None:
-        for i, layer in enumerate(self.model.layers):
-            for name in layer.params:
-                W, dW = getattr(layer, name), getattr(layer, f"d{name}")
-                V = self.velocity.get((i, name), np.zeros_like(W))
-                self.velocity[i, name] = V = self.work.momentum * V - dW
-                setattr(layer, name, W + V)
+        for i, (layer, name) in enumerate(self.names):
+            V = self.work.momentum * self.velocity[i]
+            V -= getattr(layer, f"d{name}")
+            setattr(layer, name, getattr(layer, name) + V)
+            self.velocity[i] = V
 
 
 # --- slow forms of the convolution -------------------------------------------------
@@ -381,7 +381,8 @@ def row(measure: Measure, works: dict[str, Workload], rounds: int) -> list[str]:
     for name, work in works.items():
         found = gain(work, slow[name], STEPS[name], rounds) if name in slow else None
         cells.append(f"{found:.2f}" if found else "")
-    return [*cells, f"{lines(measure.ours) - lines(measure.theirs):+d}" if measure.ours else "0"]
+    price = lines(measure.ours) - lines(measure.theirs)
+    return [*cells, f"{price:+d}" if price else "0"]
 
 
 app = typer.Typer(**console.SETTINGS)
@@ -389,7 +390,7 @@ app = typer.Typer(**console.SETTINGS)
 
 @app.command()
 def main(
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often each is timed.")] = 7,
+    rounds: Annotated[int, console.number("--rounds", 1, "How often each is timed.")] = 7,
     write: Annotated[
         bool, typer.Option("--write", help="Put the table into docs/why_is_it_fast.md.")
     ] = False,

@@ -35,7 +35,7 @@ def functional(start: functional_net.Params, batches: Batches) -> Iterator[tuple
 def objects(start: functional_net.Params, batches: Batches) -> Iterator[tuple[float, list]]:
     """The same of net.FeedForwardNet."""
     D, H, K = *start.W1.shape, start.W2.shape[1]
-    model = net.build([D, H, K], dtype=start.W1.dtype)
+    model = net.perceptron([D, H, K], dtype=start.W1.dtype)
     model.set_weights([array.T for array in start])
     for loss, _ in model.train_epoch(batches, LR, MOMENTUM):
         yield loss, list(net.to_weights(model.get_weights()).values())
@@ -90,13 +90,13 @@ app = typer.Typer(**console.SETTINGS)
 @app.command()
 def main(
     hidden_neurons: Annotated[
-        int, typer.Option("--hidden_neurons", min=1, help="Neurons of the hidden layer.")
+        int, console.number("--hidden_neurons", 1, "Neurons of the hidden layer.")
     ] = 100,
     batch_size: Annotated[
-        int, typer.Option("--batch_size", min=1, help="Images whose mean loss makes one step.")
+        int, console.number("--batch_size", 1, "Images whose mean loss makes one step.")
     ] = 20,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps in float64.")] = 200,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights and batches.")] = 0,
+    steps: Annotated[int, console.number("--steps", 1, "Steps in float64.")] = 200,
+    seed: Annotated[int, console.number("--seed", 0, "Of weights and batches.")] = 0,
 ) -> None:
     """Train one network in all three implementations and compare the weights array by array."""
     data = load_mnist()

@@ -105,7 +105,7 @@ def around(rounds: int, n: int = 60_000) -> str:
     """Seconds of an epoch with and without shuffling, hits and progress bar."""
     work = part(workload("W1"), n, 20)
     weights = work.weights()
-    model = net.build(work.sizes)
+    model = net.perceptron(work.sizes)
     model.set_weights(net.from_weights(weights))
     start = functional_net.from_weights(weights)
     zeros = functional_net.zeros(start)
@@ -147,7 +147,8 @@ def around(rounds: int, n: int = 60_000) -> str:
         cells = [timing.seconds(median(own)) for own in (with_all, alone)]
         lines.append([f"`{name}`", *cells, f"{share:.1%}"])
     head = ["W1", "epoch as the command runs it", "arithmetic alone"]
-    return timing.table([*head, "shuffling, hits and progress bar"], lines)
+    shares = timing.table([*head, "shuffling, hits and progress bar"], lines)
+    return f"{shares}\n\nThe two times are medians; the share is the median over rounds of both."
 
 
 # --- memory and start-up ----------------------------------------------------------

@@ -181,7 +181,7 @@ class Functional(Contender):
 class Object(Contender):
     def __init__(self, work: Workload, weights: Weights) -> None:
         super().__init__(work, weights)
-        self.model = net.build(work.sizes)
+        self.model = net.perceptron(work.sizes)
         self.model.set_weights(net.from_weights(weights))
 
     def train(self, batches: Batches) -> list[float]:
