@@ -1,8 +1,8 @@
 """A two-layer network in pure functions: the weights are an argument of every function.
 
-Samples are rows. Nothing is hidden and nothing is changed: each function returns new
-values, and the same arguments always give the same result. Read net.py beside it: the
-same mathematics, in the same order, with weights that live in objects.
+Samples are rows. Nothing is hidden, and nothing is changed but the state of a random
+generator, an argument like any other: each function returns new values, and equal arguments
+give equal results. Read net.py beside it: the same mathematics, in objects.
 """
 
 # N samples, D inputs, H hidden neurons, K classes.     dX is d loss / d X, for any X.
@@ -192,8 +192,8 @@ def train_epoch(
         Z1, A1, logits = forward(params, X)
         value, dlogits = loss(logits, y)
         checks.loss(value, step, lr)
-        # Backward is linear: lr times these N K numbers gives
-        # lr times all the gradients.
+        # Backward is linear: lr times dlogits (N, K) makes
+        # every gradient lr times as large.
         steps = backward(params, X, Z1, A1, lr * dlogits)
         params, velocity = move(params, velocity, steps, momentum)
         yield params, velocity, value, hits(logits, y)
@@ -212,7 +212,8 @@ def train(
 ) -> Params:
     """The weights after some epochs on X (N, D), y (N, K); a list of rates holds one per epoch."""
     checks.training(lr, momentum, epochs, batch_size)
-    checks.samples(X, y, params.W1.shape[0], params.W2.shape[1])
+    D, K = len(params.W1), params.b2.size
+    checks.samples("train", X, y, D, K)
     X, y = X.astype(params.W1.dtype, copy=False), y.astype(params.W1.dtype, copy=False)
     rng = rng or np.random.default_rng(0)
     velocity = zeros(params)
@@ -236,7 +237,8 @@ def hits(logits: Array, y: Array) -> int:
 
 def accuracy(params: Params, X: Array, y: Array) -> float:
     """The share of rows that are classified right."""
-    checks.samples(X, y, params.W1.shape[0], params.W2.shape[1])
+    D, K = len(params.W1), params.b2.size
+    checks.samples("accuracy", X, y, D, K)
     return hits(predict(params, X), y) / len(y)
 
 
@@ -264,7 +266,7 @@ def main(
     momentum: console.Momentum = "0.1",  # type: ignore[assignment]
     hidden_neurons: Annotated[
         int,
-        typer.Option("--hidden_neurons", min=1, metavar="N", help="Neurons of the hidden layer."),
+        console.number("--hidden_neurons", 1, "Neurons of the hidden layer."),
     ] = 100,
     epochs: console.Epochs = 5,
     batch_size: console.BatchSize = 20,
@@ -283,8 +285,8 @@ def main(
     rng = np.random.default_rng(seed)
     X_train, y_train, X_test, y_test = load_mnist(data or MNIST, train_size=train_size)
     with Run(ctx, rng) as run:
-        hidden = run.hidden_sizes([hidden_neurons])
-        params = init(X_train.shape[1], hidden[0], y_train.shape[1], rng)
+        (hidden,) = run.hidden_sizes([hidden_neurons], layers=1)
+        params = init(X_train.shape[1], hidden, y_train.shape[1], rng)
         weights, velocity = run.start(to_weights(params), to_weights(zeros(params)))
         params, moving = from_weights(weights), from_weights(velocity)
         for _ in run.epochs():

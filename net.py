@@ -141,7 +141,7 @@ class LeakyReLuLayer(Layer):
     """Y = X above 0, alpha X below (Maas et al., 2013)."""
 
     def __init__(self, alpha: float = 0.01):
-        self.alpha = alpha
+        self.alpha = checks.real("LeakyReLuLayer expects a finite alpha", alpha, math.isfinite)
 
     def forward(self, X: Array) -> Array:
         """X where it is above 0, else alpha X."""
@@ -271,6 +271,7 @@ class FeedForwardNet:
         if self.dtype.kind != "f" or not hasattr(self.cost, "probabilities"):
             raise TypeError(f"expected a cost and a dtype of floats, got {self.cost}, {self.dtype}")
         self.layers: list[Layer] = []
+        self._pack()
 
     def add(self, layer: Layer) -> None:
         """Put a layer on top; a ReLU widens the weights below it, and velocities start at 0 again.
@@ -371,9 +372,9 @@ class FeedForwardNet:
         if len(self.layers) < 2:
             raise ValueError(f"expected an InputLayer and layers after it, got {self.layers}")
 
-    def _check_samples(self, X: Array, y: Array) -> None:
+    def _check_samples(self, what: str, X: Array, y: Array) -> None:
         self._check_layers()
-        checks.samples(X, y, self.layers[0].size, self.layers[-1].size)
+        checks.samples(what, X, y, self.layers[0].size, self.layers[-1].size)
 
     def _accept(self, X: Array) -> Array:
         self._check_layers()
@@ -445,8 +446,8 @@ class FeedForwardNet:
             if not math.isfinite(loss):
                 self.W[:], self.V[:] = W, V
             checks.loss(loss, step, lr)
-            # Backward is linear: lr times dY, K N numbers, gives
-            # lr times all the gradients.
+            # Backward is linear: lr times dY (K, N) makes
+            # every gradient lr times as large.
             self.backward(lr)
             self.move(self.dW, momentum)
             yield loss, self.hits(Y, y.T)
@@ -462,7 +463,7 @@ class FeedForwardNet:
     ) -> History:
         """Learn X (N, D), y (N, K) for some epochs; a list of rates holds one per epoch."""
         checks.training(learning_rate, momentum, epochs, batch_size)
-        self._check_samples(X, y)
+        self._check_samples("train", X, y)
         X, y = X.astype(self.dtype, copy=False), y.astype(self.dtype, copy=False)
         history = History()
         for epoch in range(epochs):
@@ -481,8 +482,8 @@ class FeedForwardNet:
         self,
         X: Array,
         y: Array,
-        epochs: int = 1,
         batch_size: int = 32,
+        epochs: int = 1,
         learning_rate: Schedule = 0.1,
         momentum: Schedule = 0.1,
     ) -> History:
@@ -503,7 +504,7 @@ class FeedForwardNet:
 
     def evaluate(self, X: Array, y: Array) -> tuple[float, float]:
         """Mean loss and accuracy on X (N, D), y (N, K)."""
-        self._check_samples(X, y)
+        self._check_samples("evaluate", X, y)
         Y = self.forward(X.T)
         return self.loss(Y, y.T), self.hits(Y, y.T) / len(y)
 
@@ -511,7 +512,9 @@ class FeedForwardNet:
 # --- command line -------------------------------------------------------------
 
 
-def build(sizes: list[int], seed: int = 0, dtype: npt.DTypeLike = np.float32) -> FeedForwardNet:
+def perceptron(
+    sizes: list[int], seed: int = 0, dtype: npt.DTypeLike = np.float32
+) -> FeedForwardNet:
     """Fully connected layers of these sizes, inputs first, with a ReLU between two of them."""
     model = FeedForwardNet(seed=seed, dtype=dtype)
     model.add(InputLayer(sizes[0]))
@@ -560,7 +563,7 @@ def main(
     rng = np.random.default_rng(seed)
     X_train, y_train, X_test, y_test = load_mnist(data or MNIST, train_size=train_size)
     with Run(ctx, rng) as run:
-        model = build([X_train.shape[1], *run.hidden_sizes([100, 50]), y_train.shape[1]], seed)
+        model = perceptron([X_train.shape[1], *run.hidden_sizes([100, 50]), y_train.shape[1]], seed)
         weights, velocity = to_weights(model.get_weights()), to_weights(model.get_velocity())
         weights, velocity = run.start(weights, velocity)
         model.set_weights(from_weights(weights))

@@ -1,5 +1,6 @@
 """python -m cnn: train a convolutional network on MNIST, a folder of pictures or an HDF5 file."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +26,7 @@ from cnn.kernels import Array
 from datasets import MNIST, console, load_images, one_hot
 from datasets.console import say
 from datasets.report import confusion, report
-from datasets.runs import Run
+from datasets.runs import Run, given
 from datasets.weights import load_weights
 
 CHANNELS = 8, 16  # of the two convolutions
@@ -119,12 +120,24 @@ def most_confused(counts: npt.NDArray[np.integer], names: list[str], rows: int =
         if wrong[truth, guess]:
             cells.append((names[truth], names[guess], str(wrong[truth, guess])))
     wide = [max(len(row[i]) for row in cells) for i in (0, 1)]
-    return [f"{t:{wide[0]}}  {g:{wide[1]}}  {n:>5}" for t, g, n in cells]
+    lines = [f"{t:{wide[0]}}  {g:{wide[1]}}  {n:>5}" for t, g, n in cells]
+    return lines if len(lines) > 1 else []
 
 
 # --- command line -------------------------------------------------------------
 
 app = typer.Typer(**console.SETTINGS)
+
+
+def share(text: str) -> float:
+    """The value of --val_split: above 0, or there would be no accuracy, and below 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1:
+        raise typer.BadParameter(f"expected a number above 0 and below 1, got {text}")
+    return value
 
 
 @app.command()
@@ -155,7 +168,13 @@ def main(
         ),
     ] = None,
     val_split: Annotated[
-        float, typer.Option("--val_split", help="Share of a folder's pictures for validation.")
+        float,
+        typer.Option(
+            "--val_split",
+            parser=share,
+            metavar="SHARE",
+            help="Share of a folder's pictures for validation.",
+        ),
     ] = 0.1,
     skip_bad: Annotated[
         bool, typer.Option("--skip_bad", help="Leave out files that are no good pictures.")
@@ -171,17 +190,17 @@ def main(
 ) -> None:
     """Train a convolutional network on MNIST or on your own pictures."""
     rng = np.random.default_rng(seed)
-    if not 0 < val_split < 1:
-        raise ValueError(f"val_split is expected to be above 0 and below 1, got {val_split}")
-    if dataset is not None and dataset.is_dir():
-        data = from_folder(dataset, image_size, skip_bad, val_split, train_size, rng)
-    elif image_size is not None:
-        raise ValueError(f"--image_size is for a folder of pictures, got {dataset or 'MNIST'}")
+    folder = dataset if dataset and dataset.is_dir() else None
+    if folder:
+        data = from_folder(folder, image_size, skip_bad, val_split, train_size, rng)
     else:
+        for name in ("image_size", "val_split", "skip_bad"):
+            if given(ctx, name):
+                raise ValueError(f"--{name} is for a folder of pictures, got {dataset or 'MNIST'}")
         data = from_file(dataset or MNIST, train_size)
     X_val = scaled(data.X_val)
     with Run(ctx, rng) as run:
-        run.judged_on = "validation" if dataset and dataset.is_dir() else "test"
+        run.folder = folder is not None
         net = build(run, X_val.shape[1:], len(data.names), rng)
         weights, velocity = run.start(net.get_weights(), net.get_velocity())
         net.set_weights(weights)

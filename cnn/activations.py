@@ -1,9 +1,12 @@
 """The activations: layers without weights, Y = f(X), entry by entry (Softmax: row by row)."""
 
+import math
+
 import numpy as np
 
 from cnn.kernels import Array, relu
 from cnn.layer import Layer, Local
+from datasets import checks
 
 __all__ = ["ReLU", "LeakyReLU", "Sigmoid", "Tanh", "Softmax"]
 
@@ -35,7 +38,7 @@ class LeakyReLU(Activation):
 
     def __init__(self, alpha: float = 0.01) -> None:
         super().__init__()
-        self.alpha = alpha
+        self.alpha = checks.real("LeakyReLU expects a finite alpha", alpha, math.isfinite)
 
     # --- forward --------------------------------------------------------------
 

@@ -5,6 +5,11 @@ dX = layer.backward(dY)  the gradients of params are then in layer.grads
 Y = layer.forward(X)     inference: remembers nothing
 """
 
+# N samples, D inputs, H outputs of a layer, K classes.   dX is d loss / d X, for any X.
+#     E1 Y = X W + b      E2 Y = f(X)      E3 the loss, mean over N      E4 its gradient dY
+#     E5 dW = X' dY       E6 db = sum over n of dY       E7 dX = dY W'   E8 dX = dY * f'(X)
+#     E9 V <- momentum V - lr dW,  W <- W + V, where V is the velocity of W
+
 from typing import Any, NoReturn
 
 import numpy as np
@@ -52,7 +57,7 @@ class Layer:
         raise NotImplementedError
 
     def gradients(self, dY: Array) -> None:
-        """backward, but for dX: for the first layer, since nobody trains the pixels."""
+        """What backward writes to grads, without dX: all that the first layer has to do."""
 
     def accept(self, X: Array) -> Array:
         """X as floats, of the weights' dtype if there are weights (integers become float32)."""

@@ -1,7 +1,8 @@
 """The layers: weights are dictionaries in layers, samples are rows, images are (N, C, H, W).
 
-Each layer writes down three things: `forward`, the output at inference; `training_pass`, the
-output together with the local gradient; and `backward`. The contract is in layer.py.
+Each layer writes down `forward`, the output at inference; `training_pass`, the output together
+with the local gradient; and `backward`. One with weights also writes `gradients`, the part of
+backward that fills grads. The contract and the equations' numbers are in layer.py.
 """
 
 # N samples, C channels in, F channels out, H W image, KH KW kernel, OH OW output.
@@ -19,6 +20,7 @@ from cnn import kernels
 from cnn.checks import Size, pair
 from cnn.kernels import Array
 from cnn.layer import Layer, Local
+from datasets import checks
 
 __all__ = [
     "Layer",
@@ -34,6 +36,10 @@ __all__ = [
 # Layers that are built without a generator share this one: a script gives the same weights
 # every time, and two equal layers get different ones. A seed of your own: rng=...
 RNG = np.random.default_rng(0)
+
+
+def above_zero(value: float) -> bool:
+    return 0 < value < math.inf
 
 
 def short(size: tuple[int, int]) -> str:
@@ -59,6 +65,7 @@ class Linear(Layer):
     ) -> None:
         super().__init__()
         self.in_dim, self.out_dim = pair((in_dim, out_dim), "Linear")
+        checks.real("Linear expects a gain above 0", gain, above_zero)
         W = (rng or RNG).standard_normal((in_dim, out_dim))
         W *= np.sqrt(gain / in_dim)
         b = np.zeros((1, out_dim), dtype)
@@ -118,6 +125,7 @@ class Conv2D(Layer):
     ) -> None:
         super().__init__()
         self.channels = pair((in_channels, out_channels), "Conv2D channels")
+        checks.real("Conv2D expects a gain above 0", gain, above_zero)
         self.kernel = KH, KW = pair(kernel_size, "Conv2D kernel_size")
         self.window = self.kernel, pair(stride, "Conv2D stride")
         if padding == "same" and self.window[1] != (1, 1):
@@ -168,8 +176,9 @@ class Conv2D(Layer):
         for rows, seen in kernels.bands(P, *self.window):
             columns = kernels.unfold(P[:, :, seen], *self.window)
             dWb += kernels.pixels(dY, rows) @ columns.T  # (E5)
-        self.grads["W"] = dWb[:, :-1].reshape(W.shape)
-        self.grads["b"] = dWb[:, -1].copy()  # (E6)  (F,)
+        dW = dWb[:, :-1].reshape(W.shape)
+        db = dWb[:, -1].copy()  # (E6)  (F,)
+        self.grads = {"W": dW, "b": db}
 
     def backward(self, dY: Array) -> Array:
         dY = self.upstream(dY)
@@ -287,7 +296,10 @@ class BatchNorm2D(Layer):
     ) -> None:
         super().__init__()
         self.channels, _ = pair(n_channels, "BatchNorm2D")
-        self.epsilon, self.momentum = epsilon, momentum
+        self.epsilon = checks.real("BatchNorm2D expects an epsilon above 0", epsilon, above_zero)
+        self.momentum = checks.real(
+            "BatchNorm2D expects a momentum from 0 to 1", momentum, lambda m: 0 <= m <= 1
+        )
         ones, zeros = np.ones(n_channels, dtype), np.zeros(n_channels, dtype)
         self.params = {"gamma": ones, "beta": zeros}
         self.state = {"running_mean": zeros.copy(), "running_var": ones.copy()}
@@ -371,14 +383,14 @@ class Flatten(Layer):
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
         """local: dY/dX is the identity; only the shape of X."""
-        return self.forward(X), {"X": X.shape}
+        return self.forward(X), {"shape": X.shape}
 
     # --- backward -------------------------------------------------------------
 
     def backward(self, dY: Array) -> Array:
         # Samples last in memory, as the layers below like it, see kernels.
         dY = np.asfortranarray(self.upstream(dY))
-        return dY.reshape(self.local["X"])  # (E8)  (N, C, H, W)
+        return dY.reshape(self.local["shape"])  # (E8)  (N, C, H, W)
 
     def check(self, X: Array) -> None:
         if X.ndim < 2:
@@ -395,9 +407,7 @@ class Dropout(Layer):
 
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
         super().__init__()
-        if not 0 <= p < 1:
-            raise ValueError(f"Dropout expects a share from 0 to below 1, got {p!r}")
-        self.p = p
+        self.p = checks.real("Dropout expects a share from 0 to below 1", p, lambda p: 0 <= p < 1)
         self.seed = int((rng or RNG).integers(2**63))
         self.state = {"calls": np.zeros(1, np.int64)}  # each call draws another mask
 

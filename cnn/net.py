@@ -167,15 +167,16 @@ class Net:
     # --- train ----------------------------------------------------------------
 
     def train_epoch(
-        self, batches: Iterable[tuple[Array, Array]], lr: float, momentum: float = 0.0
+        self, batches: Iterable[tuple[Array, Array]], lr: float, momentum: float
     ) -> Iterator[tuple[float, int]]:
         """One step per batch; yields its loss and how many of its samples were right.
 
         Raises FloatingPointError when the loss is no longer finite: the net is then back at
         the start of the epoch.
         """
+        lr, momentum = checks.rates(lr, momentum)
         start = self.get_weights(), self.get_velocity()
-        for step, (X, y) in enumerate(batches, 1):
+        for step, (X, y) in enumerate(batches, start=1):
             out = self(X)
             loss = self.loss(out, y)
             if not np.isfinite(loss):

@@ -34,9 +34,17 @@ def import_idx(
 def export_images(
     to: To,
     per_class: Annotated[
-        int, typer.Option("--per_class", min=1, help="Pictures in each class folder.")
+        int, console.number("--per_class", 1, "Pictures in each class folder.")
     ] = 50,
-    data: console.Data = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="FILE.h5",
+            help="Where the images are, an HDF5 file.  [default: MNIST]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Write training images as a folder of class folders, to try python -m cnn --dataset DIR."""
     from datasets.folders import export_images
@@ -51,10 +59,10 @@ def export_images(
 def export_shapes(
     to: To,
     per_class: Annotated[
-        int, typer.Option("--per_class", min=1, help="Pictures in each class folder.")
+        int, console.number("--per_class", 1, "Pictures in each class folder.")
     ] = 100,
-    size: Annotated[int, typer.Option("--size", min=12, help="Height and width, in pixels.")] = 52,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same pictures.")] = 0,
+    size: Annotated[int, console.number("--size", 12, "Height and width, in pixels.")] = 52,
+    seed: Annotated[int, console.number("--seed", 0, "Same seed, same pictures.")] = 0,
 ) -> None:
     """Write a toy set in colour: drawn shapes, a class folder for each."""
     from datasets.folders import draw_shapes, export_images

@@ -1,6 +1,7 @@
 """What the networks ask of what they are handed: one line that says what was expected, and got."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ __all__ = [
     "targets",
     "rates",
     "count",
+    "real",
     "training",
     "remembered",
     "loss",
@@ -46,6 +48,13 @@ def count(what: str, n: int) -> None:
         raise ValueError(f"{what} of 1 or more, got {short(n)}")
 
 
+def real(what: str, value: float, good: Callable[[float], bool]) -> float:
+    """value as Python's float; ValueError, "{what}, got {value}", unless it is a good number."""
+    if isinstance(value, int | float | np.integer | np.floating) and good(float(value)):
+        return float(value)
+    raise ValueError(f"{what}, got {short(value)}")
+
+
 def rates(lr: float, momentum: float) -> tuple[float, float]:
     """Both as Python's floats: an np.float64 would turn float32 weights into float64.
 
@@ -74,7 +83,7 @@ def remembered(what: str, cost: object) -> None:
         raise RuntimeError(f"{what} expects a loss first, got none")
 
 
-def samples(X: Array, y: Array, D: int, K: int) -> None:
+def samples(what: str, X: Array, y: Array, D: int, K: int) -> None:
     """Refuse what a network of D inputs and K outputs cannot learn from, X (N, D) and y (N, K).
 
     Raises TypeError for pixels that are not floats, ValueError for a wrong shape, for nan
@@ -82,18 +91,18 @@ def samples(X: Array, y: Array, D: int, K: int) -> None:
     """
     if not (is_floats(X) and is_floats(y)):
         raise TypeError(
-            "training expects arrays of floats (pixels / 255, one-hot y), "
+            f"{what} expects arrays of floats (pixels / 255, one-hot y), "
             f"got X {kind(X)} and y {kind(y)}"
         )
     if X.ndim != 2 or X.shape[1] != D or not len(X):
-        raise ValueError(f"training expects X of shape (N, {D}), got {X.shape}")
+        raise ValueError(f"{what} expects X of shape (N, {D}), got {X.shape}")
     if y.shape != (len(X), K):
-        raise ValueError(f"training expects y of shape ({len(X)}, {K}), got {y.shape}")
+        raise ValueError(f"{what} expects y of shape ({len(X)}, {K}), got {y.shape}")
     # A product of all pixels tells nan and inf in half the time of a look at each; it may overflow.
     if not (math.isfinite(np.vdot(X, X)) or np.isfinite(X).all()):
-        raise ValueError("training expects finite X, got nan or inf")
+        raise ValueError(f"{what} expects finite X, got nan or inf")
     if not (y.min() >= 0 and np.allclose(y.sum(axis=1), 1)):
-        raise ValueError("training expects rows of y that are one-hot, got others")
+        raise ValueError(f"{what} expects rows of y that are one-hot, got others")
 
 
 def loss(value: float, step: int, lr: float) -> None:

@@ -16,6 +16,8 @@ __all__ = [
     "Rates",
     "learning_rate",
     "momentum_rate",
+    "whole",
+    "number",
     "LearningRate",
     "Momentum",
     "Epochs",
@@ -80,6 +82,18 @@ def _rates(text: str, expected: str, good: Callable[[float], bool]) -> Rates:
     return rates
 
 
+def whole(least: int) -> Callable[[str], int]:
+    """A parser for whole numbers of least or more."""
+
+    def parse(text: str) -> int:
+        digits = str(text).removeprefix("-")
+        if not digits.isdecimal() or int(text) < least:
+            raise typer.BadParameter(f"expected a whole number of {least} or more, got {text}")
+        return int(text)
+
+    return parse
+
+
 def _resume(ctx: typer.Context, path: Path | None) -> Path | None:
     # Read before every other option: what the file remembers are their defaults.
     if path is not None and not ctx.resilient_parsing:
@@ -95,30 +109,28 @@ def _path(*names: str, help: str, **settings: Any) -> Any:
     return typer.Option(*names, help=help, show_default=False, **settings)
 
 
+def number(name: str, least: int, help: str, **settings: Any) -> Any:
+    """An option that takes a whole number of least or more."""
+    return typer.Option(name, parser=whole(least), metavar="N", help=help, **settings)
+
+
 LearningRate = Annotated[
     Rates, typer.Option("--lr", parser=learning_rate, help=LR_HELP, metavar="RATE")
 ]
 Momentum = Annotated[
     Rates, typer.Option("--momentum", parser=momentum_rate, help=MOMENTUM_HELP, metavar="RATE")
 ]
-Epochs = Annotated[
-    int, typer.Option("--epochs", min=1, metavar="N", help="Passes over the training images.")
-]
-BatchSize = Annotated[
-    int,
-    typer.Option("--batch_size", min=1, metavar="N", help="Images whose mean loss makes one step."),
-]
-Seed = Annotated[
-    int, typer.Option("--seed", min=0, metavar="N", help="Same seed, same run, bit for bit.")
-]
+Epochs = Annotated[int, number("--epochs", 1, "Passes over the training images.")]
+BatchSize = Annotated[int, number("--batch_size", 1, "Images whose mean loss makes one step.")]
+Seed = Annotated[int, number("--seed", 0, "Same seed, same run, bit for bit.")]
 Data = Annotated[
     Path | None,
     _path("--data", metavar="FILE.h5", help="Images to learn, an HDF5 file.  [default: MNIST]"),
 ]
 TrainSize = Annotated[
     int | None,
-    _path(
-        "--train_size", min=1, metavar="N", help="Train on this many images only.  [default: all]"
+    number(
+        "--train_size", 1, "Train on this many images only.  [default: all]", show_default=False
     ),
 ]
 Save = Annotated[

@@ -45,13 +45,15 @@ def report(
     if run.options["pictures"]:
         _pictures(run, weights, X, truth, P, names)
     for path in run.own_pictures:
-        _own_picture(path, probabilities, X.shape[1:], names)
+        image = _prepared(path, image_shape(X.shape[1:]), run.folder)
+        _own_picture(path, image, probabilities(image.reshape(1, *X.shape[1:]))[0], names)
     return guess
 
 
 def _time(run: Run) -> str:
     seconds = sum(row["seconds"] for row in run.history)
-    return f" after {run.epoch} epochs in {seconds:.1f} s" if run.epoch else ""
+    epochs = "1 epoch" if run.epoch == 1 else f"{run.epoch} epochs"
+    return f" after {epochs} in {seconds:.1f} s" if run.epoch else ""
 
 
 def confusion(truth: Integers, guess: Integers, K: int) -> Integers:
@@ -91,24 +93,21 @@ def _pictures(
     say(f"pictures are in {printable(folder)}")
 
 
-def _own_picture(
-    path: Path, probabilities: Probabilities, shape: tuple[int, ...], names: Sequence[str]
-) -> None:
+def _own_picture(path: Path, image: Array, P: Array, names: Sequence[str]) -> None:
+    """What a network sees, image (C, H, W), and what it takes it for, P (K,)."""
     from datasets.digits import bars, show
 
-    image = _prepared(path, image_shape(shape))  # (C, H, W)
-    P = probabilities(image.reshape(1, *shape))[0]
     say(f"\n{printable(path)}: the network sees")
     say(show(image.mean(axis=0)))
     say(bars(P, names))
-    say(f"{printable(path)}: {names[P.argmax()]} ({P.max():.1%})")
+    say(f"{printable(path)}: {names[int(P.argmax())]} ({P.max():.1%})")
 
 
-def _prepared(path: Path, shape: tuple[int, int, int]) -> Array:
-    """The picture as the network was trained on: a digit as MNIST shows it, others resized."""
+def _prepared(path: Path, shape: tuple[int, int, int], folder: bool) -> Array:
+    """The picture (C, H, W): a digit as MNIST shows it; resized if a folder's were learnt."""
     from datasets.decode import decode
     from datasets.digits import as_mnist
 
-    if shape == (1, 28, 28):
+    if shape == (1, 28, 28) and not folder:
         return as_mnist(path)[None]
     return decode(path, shape[0], shape[1:]).astype(np.float32) / 255

@@ -25,7 +25,7 @@ from datasets.mnist import MNIST
 from datasets.schedules import at_epoch
 from datasets.weights import Weights, load_checkpoint, load_weights, match_weights, save_weights
 
-__all__ = ["Run", "saved"]
+__all__ = ["Run", "given", "saved"]
 
 Array = npt.NDArray[np.floating]
 ADVICE = "training has diverged, try a tenth of --lr"
@@ -44,7 +44,7 @@ class Run:
         self.own_pictures = _own_pictures(ctx)
         self._check_targets()
         self.path: Path | None = self.options["resume"] or self.options["load"]
-        self.hidden_given = _given(ctx, "hidden_neurons")
+        self.hidden_given = given(ctx, "hidden_neurons")
         self.n_epochs = 0 if self._only_load(ctx) else self.options["epochs"]
         self.batch_size: int = self.options["batch_size"]
         self.epoch, self.step = 0, 0  # whole epochs, and steps of the next one, that are done
@@ -54,7 +54,7 @@ class Run:
         self.rng_state = rng.bit_generator.state  # before the shuffle of this epoch
         self.kept: tuple[Weights, Weights] | None = None  # of the last whole epoch
         self.interrupted = False
-        self.judged_on = "test"  # what the accuracy is called that end_epoch is told
+        self.folder = False  # are the images those of a folder, and not of a file?
 
     def _check_targets(self) -> None:
         # Now, and not when an hour's work is to be written; nor over what the run reads.
@@ -72,7 +72,17 @@ class Run:
                 check_target(path / "curves.png" if name == "pictures" else path)
 
     def _only_load(self, ctx: typer.Context) -> bool:
-        return bool(self.options["load"]) and not _given(ctx, "epochs")
+        if not self.options["load"] or given(ctx, "epochs"):
+            return False
+        for name in ("lr", "momentum", "batch_size", "checkpoint", "history"):
+            if given(ctx, name):
+                raise ValueError(f"--{name} is for training: --load trains if --epochs is given")
+        return True
+
+    @property
+    def judged_on(self) -> str:
+        """What a network is judged on: the test images of a file, a share of a folder's."""
+        return "validation" if self.folder else "test"
 
     def __enter__(self) -> "Run":
         self._handler = signal.signal(signal.SIGINT, self._interrupt)
@@ -121,8 +131,11 @@ class Run:
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{self.path}: the state of the run is damaged ({error!r})") from None
 
-    def hidden_sizes(self, wanted: list[int]) -> list[int]:
-        """The sizes of the hidden layers: those wanted, unless a weight file brings others."""
+    def hidden_sizes(self, wanted: list[int], layers: int | None = None) -> list[int]:
+        """The sizes of the hidden layers: those wanted, unless a weight file brings others.
+
+        Raises ValueError if it brings another number of them than layers, where that is given.
+        """
         if not self.path:
             return wanted
         stored = load_weights(self.path)
@@ -132,6 +145,10 @@ class Run:
                 f"the file has {stored['layer_1/W'].shape}"
             )
         sizes = [b.shape[0] for key, b in stored.items() if key.endswith("/b")][:-1]
+        if layers not in (None, len(sizes)):
+            raise ValueError(
+                f"{self.path}: this network has {layers} hidden layer, the file {len(sizes)}"
+            )
         if self.hidden_given and sizes != wanted:
             raise ValueError(f"--hidden_neurons {wanted[0]}: {self.path} has {sizes}")
         return sizes
@@ -246,7 +263,8 @@ class Run:
         }
 
 
-def _given(ctx: typer.Context, option: str) -> bool:
+def given(ctx: typer.Context, option: str) -> bool:
+    """Did the user write this option?"""
     source = ctx.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
 

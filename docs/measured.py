@@ -43,7 +43,7 @@ def cases() -> dict[str, list[tuple[Case, str]]]:
     dense.build(D, rng, np.float64)
     dense_case, relu_case = adapters.net_layer(dense, X.T), adapters.net_layer(net.ReLuLayer(), X.T)
     linear_case = adapters.cnn_layer(cnn.Linear(D, H, rng, np.float64), X)
-    model = net.build([D, H, K], dtype=np.float64)
+    model = net.perceptron([D, H, K], dtype=np.float64)
     modules = [cnn.Linear(D, H, rng, np.float64), cnn.ReLU(), cnn.Linear(H, K, rng, np.float64)]
     return {
         "E4": [

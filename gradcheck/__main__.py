@@ -24,7 +24,8 @@ def option(*names: str, help: str, **more: Any) -> Any:
 
 
 Words = Annotated[
-    str | None, option("--params", help="Names of the parameters, W,b, if not found.")
+    str | None,
+    option("--params", metavar="NAMES", help="Names of the parameters, W,b, if not found."),
 ]
 
 
@@ -38,10 +39,12 @@ def main(
     args: Annotated[str | None, option("--args", metavar="ARGS",
         help="Arguments of the constructor, as in a call: --args '3, 4, bias=True'.")] = None,
     params: Words = None,
-    grads: Annotated[str | None, option("--grads",
+    grads: Annotated[str | None, option("--grads", metavar="NAMES",
         help="Names of their gradients, dW,db, in the same order.")] = None,
-    forward: Annotated[str | None, option("--forward", help="Name of the forward method.")] = None,
-    backward: Annotated[str | None, option("--backward", help="Name of the backward one.")] = None,
+    forward: Annotated[str | None, option("--forward", metavar="NAME",
+        help="Name of the forward method.")] = None,
+    backward: Annotated[str | None, option("--backward", metavar="NAME",
+        help="Name of the backward one.")] = None,
     setup: Annotated[str | None, option("--setup", metavar="CODE",
         help="Run first, with the object as layer: --setup 'layer.build(3)'.")] = None,
     columns: Annotated[bool, option("--columns", help="Samples are columns.")] = False,
@@ -64,9 +67,11 @@ def main(
     plant: Annotated[str | None, option("--plant", metavar="NAME",
         help="Plant a mistake in a copy of our code; `list` lists them.")] = None,
     hunt: Annotated[bool, option("--hunt", help="Plant a hidden one, and guess.")] = False,
-    proof: Annotated[int | None, option("--proof", metavar="N", min=1,
-        help="All plants, and N correct layers and nets: found, named, false alarms.")] = None,
-    seed: Annotated[int, option("--seed", min=0, help="Of the numbers that are drawn.")] = 0,
+    proof: Annotated[int | None, console.number("--proof", 1,
+        "All plants, and N correct layers and nets: found, named, false alarms.",
+        show_default=False)] = None,
+    seed: Annotated[int, console.number("--seed", 0, "Same seed, same random numbers.",
+        show_default=False)] = 0,
 ) -> None:  # fmt: skip
     """Compare gradients with differences: exit 0 right, 1 wrong, 2 could not be checked."""
     if target is not None and target not in NETS:

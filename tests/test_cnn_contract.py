@@ -266,6 +266,22 @@ def test_the_variance_of_the_weights_is_gain_over_fan_in(make, fan_in):
         assert W.dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Linear(3, 2, gain=-1), "Linear expects a gain above 0, got -1"),
+        (lambda: Conv2D(1, 2, gain=float("nan")), "Conv2D expects a gain above 0, got nan"),
+        (lambda: BatchNorm2D(3, epsilon=0), "BatchNorm2D expects an epsilon above 0, got 0"),
+        (lambda: BatchNorm2D(3, momentum=2), "BatchNorm2D expects a momentum from 0 to 1, got 2"),
+        (lambda: LeakyReLU("x"), "LeakyReLU expects a finite alpha, got 'x'"),
+        (lambda: Dropout(None), "Dropout expects a share from 0 to below 1, got None"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused_at_once(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
 def test_nothing_is_kept_that_backward_does_not_need():
     X = np.ones((10, 3, 8, 8), np.float32)
     kept = MaxPool2D()

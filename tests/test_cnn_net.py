@@ -261,6 +261,6 @@ def test_mistakes_name_the_layer_and_its_position():
 def test_one_hot_targets_train_like_labels():
     X, y = small_batch()
     a, b = small_cnn(), small_cnn()
-    list(a.train_epoch([(X, y)], lr=0.1))
-    list(b.train_epoch([(X, one_hot(y, 5))], lr=0.1))
+    list(a.train_epoch([(X, y)], lr=0.1, momentum=0.9))
+    list(b.train_epoch([(X, one_hot(y, 5))], lr=0.1, momentum=0.9))
     assert equal(weights(a), weights(b))

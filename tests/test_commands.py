@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from datasets import console, load_weights
+import net
+from datasets import console, load_weights, save_weights
 from datasets.runs import Run
 
 COMMANDS = ["functional_net", "net"]
@@ -149,11 +150,22 @@ def test_weights_of_one_command_give_the_same_accuracy_in_the_other(call, data):
         assert not code and accuracy in out and "epoch" not in out
 
 
-def test_weights_of_another_architecture_are_refused(call, data):
+def test_functional_net_has_one_hidden_layer(call, data):
+    for sizes in ([16, 3], [16, 5, 4, 3]):
+        model = net.perceptron(sizes)
+        save_weights("w.h5", net.to_weights(model.get_weights()))
+        assert not call("net", "--data", data, "--load", "w.h5")[0]
+        code, _, err = call("functional_net", "--data", data, "--load", "w.h5")
+        assert code == 2 and err.count("\n") == 1
+        assert f"w.h5: this network has 1 hidden layer, the file {len(sizes) - 2}" in err
+
+
+@pytest.mark.parametrize("option", [("--lr", 1), ("--batch_size", 3), ("--history", "h.csv")])
+def test_load_alone_takes_no_options_of_training(call, data, option):
     call("net", "--data", data, "--epochs", 1, "--save", "w.h5")
-    code, _, err = call("functional_net", "--data", data, "--load", "w.h5")
-    assert code == 2 and err.count("\n") == 1
-    assert "this network expects layer_2/W of shape (100, 3), the file has layer_2/W of" in err
+    code, _, err = call("net", "--data", data, "--load", "w.h5", *option)
+    assert code == 2 and f"{option[0]} is for training: --load trains if --epochs is given" in err
+    assert not call("net", "--data", data, "--load", "w.h5", "--epochs", 1, *option)[0]
 
 
 def test_load_trains_on_when_epochs_are_given(call, data):

@@ -149,9 +149,14 @@ def test_every_activation_learns(layer):
     assert history.history["accuracy"][-1] == 1
 
 
+def test_a_slope_must_be_a_number():
+    with pytest.raises(ValueError, match="LeakyReLuLayer expects a finite alpha, got nan"):
+        LeakyReLuLayer(float("nan"))
+
+
 def test_it_learns_mnist_within_seconds():
     X, y, X_test, y_test = load_mnist(train_size=5000)
-    model = net.build([784, 100, 50, 10])
+    model = net.perceptron([784, 100, 50, 10])
     model.train(X, y, 0.1, 2)
     assert model.test(X_test, y_test) > 0.88
     assert model.forward(X[:1].T).dtype == np.float32
@@ -160,7 +165,7 @@ def test_it_learns_mnist_within_seconds():
 def test_keras_habits(capsys):
     X, y = blobs(10, 2, 3, np.random.default_rng(0))
     model = small(FullyConnectedLayer(4), ReLuLayer(), dtype=np.float32)
-    history = model.fit(X, y, epochs=3, batch_size=8)
+    history = model.fit(X, y, 8, 3)  # batch_size, epochs
     assert {name: len(values) for name, values in history.history.items()} == {
         "loss": 3,
         "accuracy": 3,
@@ -172,6 +177,8 @@ def test_keras_habits(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].split() == ["1", "FullyConnectedLayer(4)", "(4,", "N)", "16"]
     assert lines[-1].split() == ["total", "26"]
+    FeedForwardNet().summary()
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["total", "0"]
 
 
 def test_weights_come_out_and_go_in():

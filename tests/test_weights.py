@@ -57,7 +57,7 @@ def test_a_checkpoint_is_a_weight_file_and_more(tmp_path):
 def test_keras_and_pytorch_orientation_is_what_the_readme_says(tmp_path):
     import net
 
-    model = net.build([5, 4, 3])
+    model = net.perceptron([5, 4, 3])
     weights = net.to_weights(model.get_weights())
     assert weights["layer_1/W"].shape == (5, 4)  # Dense.set_weights([W, b]); Linear.weight is W.T
     assert weights["layer_2/b"].shape == (3,)
