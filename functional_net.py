@@ -256,7 +256,7 @@ def from_weights(weights: Weights) -> Params:
     return Params(*map(np.atleast_2d, weights.values()))
 
 
-app = typer.Typer(**console.SETTINGS)
+app = typer.Typer(**console.TRAINING)
 
 
 @app.command()

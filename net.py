@@ -538,7 +538,7 @@ def from_weights(weights: Weights) -> list[Array]:
     return [array.T if array.ndim == 2 else array[:, None] for array in weights.values()]
 
 
-app = typer.Typer(**console.SETTINGS)
+app = typer.Typer(**console.TRAINING)
 
 
 @app.command()

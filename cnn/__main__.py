@@ -126,7 +126,7 @@ def most_confused(counts: npt.NDArray[np.integer], names: list[str], rows: int =
 
 # --- command line -------------------------------------------------------------
 
-app = typer.Typer(**console.SETTINGS)
+app = typer.Typer(**console.TRAINING)
 
 
 def share(text: str) -> float:

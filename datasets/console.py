@@ -13,6 +13,7 @@ from datasets.files import printable
 
 __all__ = [
     "SETTINGS",
+    "TRAINING",
     "Rates",
     "learning_rate",
     "momentum_rate",
@@ -44,8 +45,11 @@ SETTINGS: dict[str, Any] = {
         "help_option_names": ["-h", "--help"],
         "token_normalize_func": lambda name: name.replace("-", "_"),
         "max_content_width": 100,
-        "allow_extra_args": True,  # --predict a.png b.png: the further pictures, see Run
     },
+}
+# Of the nets: --predict a.png b.png, where the further pictures come as arguments, see Run.
+TRAINING = SETTINGS | {
+    "context_settings": SETTINGS["context_settings"] | {"allow_extra_args": True},
 }
 
 

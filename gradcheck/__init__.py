@@ -21,8 +21,13 @@ from gradcheck.report import Report
 __all__ = ["check", "check_layer", "check_function", "Report", "Result", "CannotCheck"]
 
 
-def check_layer(layer: Any, *inputs: Any, accumulates: bool = False, **options: Any) -> Report:
+def check_layer(
+    layer: Any, *inputs: Any, accumulates: bool = False, seconds: float = 10.0, **options: Any
+) -> Report:
     """Check a layer object; inputs are arrays or shapes. The report is true if all is right.
+
+    What would take longer than seconds is checked along random directions, not entry by entry.
+    options are those of the command: params, grads, columns, forward, ..., seed.
 
     >>> import numpy as np
     >>> class Scale:
@@ -39,15 +44,17 @@ def check_layer(layer: Any, *inputs: Any, accumulates: bool = False, **options: 
     """
     from gradcheck.bring import Options, layer_case
     from gradcheck.judge import judge_widely
-    from gradcheck.load import quiet
+    from gradcheck.load import quiet, undisturbed
 
-    with quiet():
-        return judge_widely(
-            layer_case(layer, _arrays(inputs), Options(**options)), accumulates=accumulates
-        )
+    settings = Options(**options)
+    with quiet(), undisturbed():
+        case = layer_case(layer, _arrays(inputs, settings.seed), settings)
+        return judge_widely(case, settings.seed, accumulates, seconds)
 
 
-def check_function(forward: Any, backward: Any, *inputs: Any, **options: Any) -> Report:
+def check_function(
+    forward: Any, backward: Any, *inputs: Any, seconds: float = 10.0, **options: Any
+) -> Report:
     """Check a pair of functions; backward None: forward returns (loss, gradients) itself.
 
     >>> import numpy as np
@@ -61,15 +68,22 @@ def check_function(forward: Any, backward: Any, *inputs: Any, **options: Any) ->
     """
     from gradcheck.bring import Options, function_case
     from gradcheck.judge import judge_widely
-    from gradcheck.load import quiet
+    from gradcheck.load import quiet, undisturbed
 
-    with quiet():
-        return judge_widely(function_case(forward, backward, _arrays(inputs), Options(**options)))
+    settings = Options(**options)
+    with quiet(), undisturbed():
+        case = function_case(forward, backward, _arrays(inputs, settings.seed), settings)
+        return judge_widely(case, settings.seed, seconds=seconds)
 
 
-def _arrays(inputs: tuple) -> list:
+def _arrays(inputs: tuple, seed: int) -> list:
+    """Random arrays where shapes were given, (5, 3); all else as it is."""
     from gradcheck.case import spread
 
-    rng = np.random.default_rng(0)
-    shape = lambda x: isinstance(x, tuple) and all(isinstance(k, int) for k in x)  # noqa: E731
-    return [spread(x, rng, 2.5) if shape(x) else x for x in inputs]
+    rng, arrays = np.random.default_rng(seed), []
+    for x in inputs:
+        is_shape = isinstance(x, tuple) and all(isinstance(k, int) for k in x)
+        if is_shape and min(x, default=1) < 1:
+            raise CannotCheck(f"expected a shape of positive sizes, got {x}")
+        arrays.append(spread(x, rng, 2.5) if is_shape else x)
+    return arrays

@@ -12,6 +12,7 @@ import numpy as np
 import typer
 
 from datasets import console
+from datasets.console import say
 from gradcheck.core import CannotCheck
 from gradcheck.report import Report, table, verdict
 
@@ -94,7 +95,7 @@ def main(
         from gradcheck.proof import proof as lines
 
         for line in lines(proof, seed):
-            print(line, flush=True)
+            say(line)
     elif taylor or sweep:
         draw(targets, taylor, sweep, seed)
     else:
@@ -134,8 +135,8 @@ def own(target: str, inputs: list[str], args: str | None, accumulates: bool, sec
 
 
 def finish(report: Report) -> None:
-    print(report)
-    print(verdict([report]))
+    say(str(report))
+    say(verdict([report]))
     raise typer.Exit(0 if report.ok else 1)
 
 
@@ -153,10 +154,7 @@ def ours(target: str, every: bool, seed: int) -> Iterator[Report]:
     reports.append(
         real.every_entry(target, progress, seed) if every else real.judge_real(target, seed)
     )
-    print(
-        "\n".join([{"functional": "functional_net"}.get(target, target), *table(reports)]),
-        flush=True,
-    )
+    say("\n".join([{"functional": "functional_net"}.get(target, target), *table(reports)]))
     yield from reports
 
 
@@ -171,7 +169,7 @@ def progress(ticks: Iterator, total: int) -> Iterator:
 
 
 def finish_ours(reports: list[Report]) -> None:
-    print(verdict(reports))
+    say(verdict(reports))
     raise typer.Exit(0 if all(reports) else 1)
 
 
@@ -183,9 +181,9 @@ def draw(targets: list[str], taylor: bool, sweep: bool, seed: int) -> None:
             cases = specimens.CASES[target](np.random.default_rng(seed))
             case = [c for c in cases if c.name.startswith("net")][-1]
             case.name = f"{target}, {case.name}"
-            print("\n".join(pictures.taylor(case, seed)))
+            say("\n".join(pictures.taylor(case, seed)))
     if sweep:
-        print("\n".join(pictures.sweep(pictures.tanh_layer)))
+        say("\n".join(pictures.sweep(pictures.tanh_layer)))
 
 
 def show_plant(name: str, seed: int) -> None:
@@ -194,18 +192,18 @@ def show_plant(name: str, seed: int) -> None:
 
     if name == "list":
         for p in PLANTS:
-            print(f"{p.name:36} {p.file}, {p.function}")
+            say(f"{p.name:36} {p.file}, {p.function}")
         return
     found = [p for p in PLANTS if p.name == name]
     if not found:
         near = [p.name for p in PLANTS if name.lower() in p.name]
         raise CannotCheck(f"no plant {name!r}; {', '.join(near) or '--plant list lists them'}")
-    print("\n".join(diff(found[0])) + "\n")
+    say("\n".join(diff(found[0])) + "\n")
     harvest = examine(found[0], seed)
-    print("\n".join(str(report) for report in harvest.reports))
+    say("\n".join(str(report) for report in harvest.reports))
     if harvest.trouble:
-        print(f"the planted code raised {harvest.trouble}")
-    print(f"\nFOUND  {name}" if harvest.found else f"\nNOT FOUND  {name}")
+        say(f"the planted code raised {harvest.trouble}")
+    say(f"\nFOUND  {name}" if harvest.found else f"\nNOT FOUND  {name}")
     raise typer.Exit(1 if harvest.found else 0)
 
 

@@ -2,10 +2,10 @@
 
 Several readings of an interface may be possible (are the labels one-hot? does the loss want its own
 output back?). They are tried in order; the first under which everything is right is the verdict,
-for then it is right; otherwise the first that could be called at all is reported.
+for then it is right; otherwise the first that could be called at all is reported. Other methods
+(a derivative beside a backward) are read only if the likeliest ones cannot be called.
 """
 
-import copy
 import inspect
 import re
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck import leaves
-from gradcheck.calls import Call, is_real
+from gradcheck.calls import Call, copied, is_real
 from gradcheck.case import Array, Case, check_case, spread
 from gradcheck.core import CannotCheck
 from gradcheck.finder import Options
@@ -52,6 +52,8 @@ def layer_case(layer: Any, inputs: list[Any], options: Options, name: str = "") 
         raise CannotCheck(
             f"{type(layer).__name__} has no {lack} method; it has {have or 'none'} (--{lack} NAME)"
         )
+    _refuse_nan(inputs)
+    layer = copied(layer)
     _training_mode(layer)
     readings = []
     for back in dict.fromkeys(n for n in (backward, derivative) if n) or [None]:
@@ -75,6 +77,7 @@ def function_case(
     name: str = "",
 ) -> Case:
     """A case from two functions, or from one that returns (loss, gradients)."""
+    _refuse_nan(inputs)
     names = [getattr(f, "__name__", "function") if f else None for f in (forward, backward)]
     derivative = bool(backward) and any(
         w in (names[1] or "").lower() for w in ("prime", "deriv", "grad", "d_")
@@ -84,6 +87,11 @@ def function_case(
         _readings(None, [reading], inputs, options, name or str(names[0]), (forward, backward)),
         str(names[0]),
     )
+
+
+def _refuse_nan(inputs: list[Any]) -> None:
+    if not all(np.isfinite(v).all() for v in inputs if is_real(v)):
+        raise CannotCheck("an input is not finite: it holds nan or inf")
 
 
 def _set_up(layer: Any, code: str) -> None:
@@ -114,8 +122,8 @@ def _readings(
     options: Options,
     title: str,
     functions: tuple = (None, None),
-) -> Iterator[tuple[str, Callable[[], Case]]]:
-    """Every way in which this interface may be meant, the likeliest first, each as a builder."""
+) -> Iterator[tuple[tuple, str, Callable[[], Case]]]:
+    """Each way in which this interface may be meant: methods, inputs, case; likeliest first."""
     for forward, backward, derivative in names:
         f = getattr(layer, forward) if layer is not None else functions[0]
         b = (getattr(layer, backward) if layer is not None else functions[1]) if backward else None
@@ -137,7 +145,7 @@ def _readings(
                         layer, (forward, backward), (f, b), args, plan, values, label, how,
                         list(options.generators),
                     )  # fmt: skip
-                    yield kind, partial(_on_copies, call, options, title, kind)
+                    yield (forward, backward), kind, partial(_on_copies, call, options, title, kind)
 
 
 def _plans(
@@ -156,7 +164,7 @@ def _on_copies(call: Call, options: Options, title: str, kind: str) -> Case:
     """The case of one reading; what was handed in stays as it is."""
     own = replace(
         call,
-        thing=copy.deepcopy(call.thing),
+        thing=copied(call.thing),
         inputs=[v.copy() if isinstance(v, np.ndarray) else v for v in call.inputs],
     )
     return build_case(own, options, title, kind)
@@ -260,16 +268,17 @@ def _labels(pred: Array, shape: tuple[int, ...] | None, options: Options) -> Ite
     yield from (k for k in kinds if shape is None or k.shape == shape)
 
 
-def _best(readings: Iterator[tuple[str, Callable[[], Case]]], what: str) -> Case:
+def _best(readings: Iterator[tuple[tuple, str, Callable[[], Case]]], what: str) -> Case:
     """The first reading in which all is right; else the first that can be called.
 
     Other inputs are for what cannot take real ones: a ReLU without a mask is right in (0, 1).
     """
     first: Case | None = None
-    most, first_kind, usual = -1, "", ""
+    most, usual = -1, ""
+    first_methods, first_kind = (), ""
     trouble: CannotCheck | None = None
-    for kind, build in readings:
-        if first is not None and kind != first_kind:
+    for methods, kind, build in readings:
+        if first is not None and (methods, kind) != (first_methods, first_kind):
             continue
         usual = usual or kind
         if kind == "positive" and usual == "given" and "nan" not in str(trouble):
@@ -287,7 +296,8 @@ def _best(readings: Iterator[tuple[str, Callable[[], Case]]], what: str) -> Case
         if right == len(checked.results):
             return case
         if right > most:
-            first, most, first_kind = case, right, kind
+            first, most = case, right
+            first_methods, first_kind = methods, kind
     if first is None:
         raise trouble or CannotCheck(f"{what}: no way to call it was found")
     return first

@@ -16,7 +16,7 @@ from gradcheck.load import seeded
 from gradcheck.purity import where
 from gradcheck.signature import Argument, fill
 
-__all__ = ["Call", "Run", "is_real", "assign"]
+__all__ = ["Call", "Run", "is_real", "copied", "assign"]
 
 OUTPUTS = (
     "output",
@@ -49,6 +49,25 @@ def is_real(value: Any) -> bool:
     return number and not isinstance(value, Constant)
 
 
+def uncopyable(thing: Any) -> dict[int, Any]:
+    """What an object holds that Python cannot copy, by id: a module, a lock, an open file."""
+    found = {}
+    for value in vars(thing).values() if hasattr(thing, "__dict__") else ():
+        try:
+            copy.deepcopy(value)
+        except Exception:
+            found[id(value)] = value
+    return found
+
+
+def copied(thing: Any, shared: dict[int, Any] | None = None) -> Any:
+    """A deep copy that shares what cannot be copied; the thing itself where even that fails."""
+    try:
+        return copy.deepcopy(thing, dict(uncopyable(thing) if shared is None else shared))
+    except Exception:
+        return thing
+
+
 class Recorder:
     """Stands in for an optimizer: one plain step of size 1, so that W before - W after is dW."""
 
@@ -76,6 +95,7 @@ class Call:
     copies: bool = True
 
     def __post_init__(self) -> None:
+        self.shared = uncopyable(self.thing)
         self.states = [copy.deepcopy(g.bit_generator.state) for g in self.generators]
 
     @property
@@ -86,7 +106,7 @@ class Call:
         return Run(self)
 
     def fresh(self) -> Any:
-        return copy.deepcopy(self.thing) if self.copies else self.thing
+        return copied(self.thing, self.shared) if self.copies else self.thing
 
 
 class Run:

@@ -1,6 +1,6 @@
 """A case: arrays, and something that computes forward and backward from them.
 
-Every adapter (a pure function, a layer object, a whole net) makes cases; examine() judges them.
+Every adapter (a pure function, a layer object, a whole net) makes cases; judge() judges them.
 """
 
 import time
@@ -181,7 +181,7 @@ def _compare(case: Case, dy: Array, rng: np.random.Generator, slow: bool) -> Che
         name: directions(case.forward, p, np.asarray(grads[name]), dy, random_signs(p.shape, rng))
         for name, p in case.arrays.items()
     }
-    return Checked(results, dy, True)
+    return Checked(core.audible(results), dy, True)
 
 
 def _beside_the_kink(case: Case, checked: Checked, rng: np.random.Generator, slow: bool) -> Checked:

@@ -47,14 +47,34 @@ def check(loss: Callable[[], Any], params: dict, grads: dict, dy: Any = 1.0) -> 
     Raises CannotCheck where differences would prove nothing.
     """
     first, again = np.array(loss()), np.array(loss())  # copies: a loss may reuse its memory
-    for name, a in {"the loss": first, **params}.items():
+    for name, a in {"the loss": first, "dy": np.asarray(dy, float), **params}.items():
+        if not isinstance(a, np.ndarray):
+            raise CannotCheck(f"{name} is a {type(a).__name__}: an array is moved in place")
         if a.dtype != np.float64:
             raise CannotCheck(f"{name} is {a.dtype}: differences need float64 (7 digits drown)")
         if not np.isfinite(a).all():
             raise CannotCheck(f"{name} is not finite: it holds nan or inf")
     if not np.array_equal(first, again):
         raise CannotCheck("the loss is not deterministic: two calls on the same numbers differ")
-    return {name: compare(loss, p, np.asarray(grads[name]), dy) for name, p in params.items()}
+    if np.ndim(dy) and np.shape(dy) != first.shape:
+        raise CannotCheck(f"dy has shape {np.shape(dy)}, the loss {first.shape}")
+    if missing := [name for name in params if name not in grads]:
+        raise CannotCheck(f"no gradient is given for {', '.join(missing)}")
+    found = {name: compare(loss, p, np.asarray(grads[name]), dy) for name, p in params.items()}
+    return audible(found)
+
+
+def audible(results: dict[str, Result]) -> dict[str, Result]:
+    """The results, unless rounding drowns all: then agreement would mean nothing."""
+    loudest = max((float(abs(r.backprop).max(initial=0)) for r in results.values()), default=0.0)
+    noise = max((r.noise for r in results.values()), default=0.0)
+    drowned = 0 < loudest < 1000 * noise and noise > 1e-6  # usual are 1 and 1e-10
+    if drowned and not any(r.wrong.any() for r in results.values()):
+        raise CannotCheck(
+            f"rounding moves the slopes by {noise:.1g}, the largest gradient is {loudest:.1g}: "
+            "scale the loss or the arrays"
+        )
+    return results
 
 
 def compare(loss: Callable[[], Any], p: np.ndarray, grad: np.ndarray, dy: Any = 1.0) -> Result:
@@ -62,6 +82,8 @@ def compare(loss: Callable[[], Any], p: np.ndarray, grad: np.ndarray, dy: Any = 
     numeric, noise = np.zeros(p.shape), rounding(loss, p, dy) / STEP
     for i in np.ndindex(p.shape):
         numeric[i] = (shifted(loss, p, i, STEP, dy) - shifted(loss, p, i, -STEP, dy)).sum()
+    if not np.isfinite(numeric).all():
+        raise CannotCheck(f"the loss is nan or inf when an entry moves by {STEP:g}")
     numeric /= 2 * STEP  # the outputs are differenced, then summed: 3-4 times less noise
     kinks, corners = np.zeros(p.shape, bool), np.zeros(p.shape, bool)
     if grad.shape != p.shape:  # never broadcast: (1, 3) for (5, 3) is a mistake
@@ -108,19 +130,23 @@ def slopes(loss: Callable[[], Any], p: np.ndarray, i: Any, dy: Any, way: Any = 1
 
 def settled(slopes: Callable, grad: Any, noise: float) -> tuple[bool, bool]:
     """Two answers: does a kink of relu, max or abs explain a failed entry? Is it right on one?"""
-    first = slopes(STEP)
+    first = sides = slopes(STEP)
     for shorter in (10, 100, 1000):
-        sides = slopes(STEP / shorter)
+        longer, sides = sides, slopes(STEP / shorter)
         n, wide = sides.mean(), noise * shorter
         moved = abs(n - first.mean()) > noise + wide
         if moved and close(grad, n, wide):  # never "a shorter step agrees": its noise is wider
             return True, False  # the slope itself moved: the long step straddled a kink
-        if shorter == 10:  # on a kink the two slopes stay apart, on a bend the gap closes to 1/10
-            gaps = abs(np.diff([first, sides]))
-            corner = gaps[1, 0] > max(gaps[0, 0] / 2, 4 * wide)
+        # On a kink the two slopes stay apart, on a bend the gap closes to 1/10.
+        gap, before = abs(np.diff(sides))[0], abs(np.diff(longer))[0]
+        apart = gap > max(before / 2, 4 * wide)
+        if shorter == 10:
             slack = wide + abs(sides - first).max()  # what a bend does to a one-sided slope
+            corner = apart and gap > slack
             between = sides.min() - slack <= grad <= sides.max() + slack
             if not moved and not corner:  # smooth: only h^2 may excuse it, and 2h shows that thrice
                 bend = (slopes(2 * STEP).mean() - first.mean()) / 3
                 return bool(close(grad, first.mean() - bend, 2 * noise)), False
+        if shorter == 100:
+            corner = corner and apart
     return bool(corner and between), bool(corner and not between)

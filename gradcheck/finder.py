@@ -65,6 +65,7 @@ class Finder:
     def case(self) -> Case:
         params = self._parameters()
         found = self._gradients(params)
+        params = self._with_unnamed(params, set(found.values()))
         wanted = {
             **{k: v.shape for k, v in self.inputs.items()},
             **{leaves.label(p): np.shape(leaves.get(self.call.thing, p)) for p in params},
@@ -122,6 +123,26 @@ class Finder:
             and not _is_gradient_name(p, paths)
             and not leaves.STATE.search(leaves.label(p))
         ]
+
+    def _with_unnamed(
+        self, params: list[leaves.Path], gradients: set[leaves.Path]
+    ) -> list[leaves.Path]:
+        """Arrays that move the output under names that say nothing: parameters, if backward
+        returned something for each of them; else a note that they are not checked."""
+        if self.call.thing is None or self.options.params is not None:
+            return params
+        held = [p for p, v in leaves.leaves(self.call.thing) if is_real(v) and v.size]
+        unnamed = [p for p in held if p not in params and p not in gradients and self._matters(p)]
+        parts = self.probe.returned
+        together = [p for p in held if p in params or p in unnamed]
+        if isinstance(parts, tuple | list) and len(parts) == len(self.inputs) + len(together):
+            return together
+        self.notes += [
+            f"{leaves.label(p)} {np.shape(leaves.get(self.call.thing, p))} moves the output and "
+            "has no gradient that was found: not checked (--params, --grads)"
+            for p in unnamed
+        ]
+        return params
 
     def _gradients(self, params: list[leaves.Path]) -> dict[str, leaves.Path]:
         held = list(self.after.items())

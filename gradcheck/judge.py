@@ -78,8 +78,8 @@ def _forgive_epsilon(name: str, r: Result, loose: float, notes: list[str]) -> Re
     """log(p + 1e-7) has not quite the gradient p - y: harmless, and said."""
     if not r.wrong.any() or r.backprop.shape != r.numeric.shape:
         return r
-    off = abs(r.backprop - r.numeric).max() / max(abs(r.numeric).max(), 1e-300)
-    if not off < loose:
+    off = float((abs(r.backprop - r.numeric) / (abs(r.numeric) + r.noise / loose)).max())
+    if not off < loose:  # relative to each entry: an epsilon shrinks a whole row by one factor
         return r
     notes.append(
         f"d{name} is right to {-np.log10(off):.0f} digits: it leaves out an epsilon of the loss, "

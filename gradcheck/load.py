@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.case import Array, Constant, spread
+from gradcheck.case import Constant, spread
 from gradcheck.core import CannotCheck
 from gradcheck.purity import where
 
-__all__ = ["load", "construct", "make_input", "quiet", "guarded", "seeded"]
+__all__ = ["load", "construct", "make_input", "quiet", "guarded", "seeded", "undisturbed"]
 
 OURS = ("datasets", "net", "functional_net", "cnn")
 DECORATION = {"matplotlib", "tqdm", "seaborn", "pandas", "IPython", "wandb", "PIL", "tensorboardX"}
@@ -48,6 +48,17 @@ def guarded(doing: str) -> Iterator[None]:
         raise CannotCheck(
             f"{doing} raised {type(error).__name__}: {said[0]} ({where(error)})"
         ) from error
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """The global random generators go on afterwards as if nothing had been."""
+    theirs, pythons = np.random.get_state(), random.getstate()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(theirs)  # noqa: NPY002
+        random.setstate(pythons)
 
 
 def seeded() -> None:
@@ -201,7 +212,7 @@ def make_input(text: str, rng: np.random.Generator, scale: float) -> Any:
             return spread(sizes, rng, scale).view(Constant)
         if kind == "positive":
             return (spread(sizes, rng) + 1.1) / 2.2
-        if re.fullmatch(r"int\d+", kind):
+        if re.fullmatch(r"int[1-9]\d*", kind):
             return rng.integers(int(kind[3:]), size=sizes)
         raise CannotCheck(f"--input {text!r}: expected a shape as 5,3 or 5,3:int7 or 5,3:positive")
     try:
@@ -216,7 +227,3 @@ def make_input(text: str, rng: np.random.Generator, scale: float) -> Any:
             for k, v in value.items()
         }
     return value
-
-
-def of_type(value: Any, kind: str) -> bool:
-    return isinstance(value, Array) and value.dtype.kind in kind

@@ -23,7 +23,7 @@ def build(call: Call, options: Options, title: str, kind: str) -> Case:
     notes = [KINDS[kind]] if kind in KINDS else []
     notes += _to_float64(call)
     try:
-        copy.deepcopy(call.thing)
+        copy.deepcopy(call.thing, dict(call.shared))
     except Exception:
         call.copies = False
         notes.append("the object cannot be copied: all calls share it")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gradcheck.case import Case, check_case, directions, random_signs, spread
-from gradcheck.core import CannotCheck, check
+from gradcheck.core import CannotCheck, check, rounding
 from gradcheck.judge import judge
 from gradcheck.pictures import sweep_errors, tanh_layer, taylor_orders
 
@@ -14,11 +14,29 @@ def quadratic(n=6):
     return lambda: (p**2).sum(), p
 
 
-def test_a_right_gradient_passes_and_one_part_in_ten_thousand_off_does_not():
+@pytest.mark.parametrize(("off", "wrong"), [(0, False), (1e-8, False), (1e-6, True), (0.1, True)])
+def test_one_entry_may_be_off_by_what_rounding_does_and_not_by_a_millionth(off, wrong):
     loss, p = quadratic()
-    assert not check(loss, {"p": p}, {"p": 2 * p})["p"].wrong.any()
-    off = 2 * p * np.array([1, 1, 1.0001, 1, 1, 1])
-    assert list(check(loss, {"p": p}, {"p": off})["p"].wrong) == [False, False, True] + 3 * [False]
+    grad = 2 * p * np.array([1, 1, 1 + off, 1, 1, 1])
+    found = check(loss, {"p": p}, {"p": grad})["p"].wrong
+    assert list(found) == [False, False, wrong] + 3 * [False]
+
+
+def test_the_noise_is_that_of_the_last_bits():
+    loss, p = quadratic()
+    assert 1e-16 < rounding(loss, p, 1.0) / loss() < 1e-13
+
+
+def test_a_strong_bend_is_no_mistake_and_excuses_none():
+    x = np.array([0.0003, -0.0002])
+
+    def loss():
+        return np.exp(3000 * x)  # the step of 1e-5 changes the slope by 3 percent
+
+    right = 3000 * loss()
+    assert not check(loss, {"x": x}, {"x": right})["x"].wrong.any()
+    assert check(loss, {"x": x}, {"x": right * 1.0001})["x"].wrong.all()
+    assert check(lambda: np.sin(1e6 * x), {"x": x}, {"x": 0 * x})["x"].wrong.all()
 
 
 def test_parameters_come_back_bit_for_bit():
@@ -123,6 +141,32 @@ def test_shapes_are_never_broadcast():
 def test_what_cannot_be_checked_is_refused(value, message):
     with pytest.raises(CannotCheck, match=message):
         check(lambda: value, {}, {})
+
+
+def test_what_rounding_drowns_is_refused_and_not_called_right():
+    W, x = np.ones(3), np.array([1.0, 2.0, 3.0])
+    with pytest.raises(CannotCheck, match="rounding moves the slopes by 2, the largest"):
+        check(lambda: 1e10 + W @ x, {"W": W}, {"W": -0.3 * x})
+    p = np.full(3, 5e-6)
+    with (
+        np.errstate(invalid="ignore"),
+        pytest.raises(CannotCheck, match="the loss is nan or inf when an entry moves by 1e-05"),
+    ):
+        check(lambda: np.log(p).sum(), {"p": p}, {"p": 1 / p})
+
+
+@pytest.mark.parametrize(
+    ("params", "grads", "dy", "message"),
+    [
+        ([1.0, 2.0], np.ones(2), 1.0, "p is a list: an array is moved in place"),
+        (np.ones(2), None, 1.0, "no gradient is given for p"),
+        (np.ones(2), np.ones(2), np.ones((2, 1)), r"dy has shape \(2, 1\), the loss \(2,\)"),
+        (np.ones(2), np.ones(2), np.nan, "dy is not finite"),
+    ],
+)
+def test_what_does_not_fit_is_refused(params, grads, dy, message):
+    with pytest.raises(CannotCheck, match=message):
+        check(lambda: np.ones(2), {"p": params}, {} if grads is None else {"p": grads}, dy)
 
 
 def test_chance_is_refused():

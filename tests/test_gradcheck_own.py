@@ -294,6 +294,105 @@ def test_a_wrong_layer_fails_and_is_told_why(layer, said):
     assert re.search(said, str(report)), report
 
 
+class Clipped(Affine):
+    """Right for small upstream gradients only."""
+
+    def backward(self, dout):
+        return super().backward(np.clip(dout, -2, 2))
+
+
+def test_backward_must_be_linear_in_the_upstream_gradient():
+    report = check_layer(Clipped(), (5, 3))
+    assert not report and "not linear in the upstream gradient" in str(report)
+
+
+class Sigmoid:
+    """A wrong backward beside a right derivative."""
+
+    def forward(self, X):
+        self.Y = 1 / (1 + np.exp(-X))
+        return self.Y
+
+    def derivative(self, X):
+        Y = 1 / (1 + np.exp(-X))
+        return Y * (1 - Y)
+
+    def backward(self, dY):
+        return dY * self.Y
+
+
+def test_a_right_helper_excuses_no_wrong_backward():
+    assert not check_layer(Sigmoid(), (5, 3))
+
+
+class OddNames:
+    """A parameter under a name that sounds like a state; backward returns all gradients."""
+
+    factor = 1
+
+    def __init__(self):
+        self.W_input, self.b = RNG.normal(size=(3, 4)), np.zeros(4)
+
+    def forward(self, X):
+        self.X = X
+        return X @ self.W_input + self.b
+
+    def backward(self, dY):
+        return dY @ self.W_input.T, self.factor * self.X.T @ dY, dY.sum(axis=0)
+
+
+class OddNamesTwice(OddNames):
+    factor = 2
+
+
+class Forgotten:
+    def __init__(self):
+        self.temperature = np.ones(3)
+
+    def forward(self, X):
+        return X * self.temperature
+
+    def backward(self, dY):
+        return dY * self.temperature
+
+
+def test_an_array_that_moves_the_output_is_checked_or_named_whatever_it_is_called():
+    assert [row.name for row in check_layer(OddNames(), (5, 3)).rows] == ["X", "W_input", "b"]
+    assert not check_layer(OddNamesTwice(), (5, 3))["W_input"].ok
+    assert "temperature (3,) moves the output" in str(check_layer(Forgotten(), (5, 3)))
+
+
+class Settings(Affine):
+    """What a check must leave alone, and what cannot be copied."""
+
+    def __init__(self):
+        super().__init__()
+        self.lr, self.training, self.xp = 0.01, False, np
+
+
+def test_the_layer_and_the_global_generators_stay_as_they_were():
+    layer, state = Settings(), np.random.get_state()[1].copy()  # noqa: NPY002
+    assert check_layer(layer, (5, 3))
+    assert layer.lr == 0.01 and layer.training is False and not hasattr(layer, "x")
+    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+
+
+def squared(pred, target):
+    return ((pred - target) ** 2).mean()
+
+
+def squared_backward(pred, target):
+    grad = 2 * (pred - target) / pred.size
+    grad.flat[0] *= -1
+    return grad
+
+
+def test_an_epsilon_is_forgiven_and_a_small_wrong_entry_is_not():
+    P = RNG.normal(size=(4, 3))
+    P[0, 0] = 4e-6
+    assert not check_function(squared, squared_backward, P, np.zeros((4, 3)))
+
+
 def test_growing_gradients_may_be_allowed():
     assert check_layer(wrong(grows)(), (5, 3), accumulates=True).ok
 
