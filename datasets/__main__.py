@@ -8,6 +8,7 @@ import typer
 
 from datasets import console
 from datasets.console import say
+from datasets.files import printable
 from datasets.mnist import MNIST, load_images
 
 app = typer.Typer(**console.SETTINGS, help=__doc__)
@@ -27,7 +28,7 @@ def import_idx(
 
     for key, shape in import_idx(folder, to).items():
         say(f"{key:13}{shape}")
-    say(f"written to {to}")
+    say(f"written to {printable(to)}")
 
 
 @app.command()
@@ -52,7 +53,7 @@ def export_images(
     X, y, _, _ = load_images(data or MNIST)
     pixels = np.rint(X * 255).astype(np.uint8)  # (N, C, H, W)
     count = export_images(pixels, y.argmax(axis=1), to, per_class)
-    say(f"{count} pictures written to {to}")
+    say(f"{count} pictures written to {printable(to)}")
 
 
 @app.command()
@@ -69,7 +70,7 @@ def export_shapes(
 
     images, labels, names = draw_shapes(per_class, size, np.random.default_rng(seed))
     count = export_images(images, labels, to, per_class, names)
-    say(f"{count} pictures written to {to}")
+    say(f"{count} pictures written to {printable(to)}")
 
 
 if __name__ == "__main__":

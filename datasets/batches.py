@@ -42,7 +42,7 @@ def minibatches(
 
     The last batch holds what is left. start skips that many batches of the
     same shuffle: so an interrupted epoch goes on where it stopped.
-    Raises ValueError when X and y differ in length or are empty, or batch_size < 1.
+    Raises ValueError when X and y differ in length or are empty, batch_size < 1 or start < 0.
     """
     if not (isinstance(X, np.ndarray) and isinstance(y, np.ndarray) and X.ndim and y.ndim):
         raise TypeError(
@@ -53,6 +53,8 @@ def minibatches(
     if not len(X):
         raise ValueError("minibatches expects at least one sample, got none")
     checks.count("minibatches expects a batch_size", batch_size)
+    if start < 0:
+        raise ValueError(f"minibatches expects a start of 0 or more, got {start}")
     order = rng.permutation(len(X))
     return _gather(X, y, order, batch_size, start * batch_size)
 

@@ -61,7 +61,7 @@ class Rates(tuple[float, ...]):
     """One value per epoch, the last one holds on: a schedule written 0.1,0.05,0.01."""
 
     def __str__(self) -> str:
-        return ",".join(f"{value:g}" for value in self)
+        return ",".join(repr(value).removesuffix(".0") for value in self)
 
 
 def learning_rate(text: str) -> Rates:
@@ -181,9 +181,17 @@ def program() -> str:
 
 
 def say(line: str = "") -> None:
-    """Print, whatever the terminal's encoding: what it cannot show appears as an escape."""
+    """Print, whatever the terminal's encoding: what it cannot show appears as an escape.
+
+    Where nobody reads on (| head -1) or the disk is full, the work goes on in silence.
+    """
     encoding = sys.stdout.encoding or "ascii"
-    print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    try:
+        print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except OSError as error:
+        sys.stdout = _nowhere()
+        if not isinstance(error, BrokenPipeError):
+            warn(f"nothing more is shown ({error})")
 
 
 def warn(line: str) -> None:

@@ -39,7 +39,8 @@ def look(path: str | Path) -> Header:
     """The header of a picture; nothing is decoded. Errors as in opened."""
     with opened(path) as picture:
         W, H = picture.size
-        return Header(*((W, H) if _orientation(picture) >= 5 else (H, W)), _is_grey(picture))
+        lying = _orientation(picture) in (5, 6, 7, 8)
+        return Header(*((W, H) if lying else (H, W)), _is_grey(picture))
 
 
 def decode(

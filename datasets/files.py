@@ -20,6 +20,7 @@ __all__ = [
     "regular_file",
     "open_h5",
     "write_h5",
+    "follow_h5",
     "read_h5",
     "dataset_h5",
 ]
@@ -128,11 +129,8 @@ def write_h5(path: str | Path) -> Iterator["h5py.File"]:
         Path(name).write_bytes(image.getbuffer())
 
 
-def dataset_h5(file: "h5py.File", key: str) -> "h5py.Dataset":
-    """The dataset behind a key, if it lies in this very file and can be as large as it claims.
-
-    Links to other places, external and virtual storage are refused and never read.
-    """
+def follow_h5(file: "h5py.File", key: str) -> "h5py.Group | h5py.Dataset":
+    """What lies behind a key in this very file; links to other places are not followed."""
     import h5py
 
     parent = file
@@ -140,12 +138,23 @@ def dataset_h5(file: "h5py.File", key: str) -> "h5py.Dataset":
         link = parent.get(name, getlink=True) if isinstance(parent, h5py.Group) else None
         if link is None:
             found = ", ".join(printable(str(name)) for name in list(file)[:8]) or "nothing"
-            raise ValueError(f"{file.filename}: expected a dataset {key}, found {found}")
+            raise ValueError(f"{file.filename}: expected {key}, found {found}")
         if not isinstance(link, h5py.HardLink):
             raise ValueError(
                 f"{file.filename}: {key} is a link to another place, which is not followed"
             )
         parent = parent[name]
+    return parent
+
+
+def dataset_h5(file: "h5py.File", key: str) -> "h5py.Dataset":
+    """The dataset behind a key, if it lies in this very file and can be as large as it claims.
+
+    Links to other places, external and virtual storage are refused and never read.
+    """
+    import h5py
+
+    parent = follow_h5(file, key)
     if not isinstance(parent, h5py.Dataset) or parent.dtype.kind not in "uifb":
         raise ValueError(f"{file.filename}: {key} is expected to be an array of numbers")
     if parent.external or parent.is_virtual:

@@ -6,6 +6,7 @@ dimensions, each dimension as a big-endian 32-bit integer, then the bytes.
 
 import gzip
 import math
+import os
 import zlib
 from pathlib import Path
 
@@ -60,8 +61,10 @@ def import_idx(folder: str | Path, to: str | Path) -> dict[str, tuple[int, ...]]
     when images and labels differ in number.
     """
     check_target(to)
-    arrays = {key: read_idx(_find(Path(folder), name), 3 if "images" in name else 1)
-              for key, name in IDX_FILES.items()}  # fmt: skip
+    paths = {key: _find(Path(folder), name) for key, name in IDX_FILES.items()}
+    if any(os.path.realpath(path) == os.path.realpath(to) for path in paths.values()):
+        raise ValueError(f"{to}: expected another file to write, this one is to be read")
+    arrays = {key: read_idx(path, 3 if "data" in key else 1) for key, path in paths.items()}
     for split in ("train", "test"):
         images, labels = arrays[f"{split}_data"], arrays[f"{split}_labels"]
         if len(images) != len(labels):

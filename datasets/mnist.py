@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from datasets.batches import one_hot
 from datasets.files import dataset_h5, open_h5
+from datasets.schedules import short
 
 if TYPE_CHECKING:
     import h5py
@@ -41,8 +42,8 @@ def load_images(
     """X_train (N, C, H, W), y_train (N, K) one-hot, X_test, y_test; pixels in [0, 1].
 
     The file holds grey pictures (N, H, W), RGB (N, H, W, 3) or (N, 3, H, W), or rows
-    (N, D), as integers from 0 to 255 (uint16: 65535) or as floats in [0, 1], and integer
-    labels from 0. train_size takes that many training pictures, evenly spaced.
+    (N, D), as integers from 0 to 255 (uint16: 65535), as floats in [0, 1] or as True and
+    False, and integer labels from 0. train_size takes that many training pictures, evenly spaced.
     Raises FileNotFoundError, or ValueError that names file, key, expected and got.
     """
     with open_h5(path) as file:
@@ -96,9 +97,9 @@ class _Half:
         self.labels = labels[()].reshape(N).astype(np.int64)
         if self.labels.min() < 0:
             raise ValueError(f"{self.where}_labels start at 0, got {self.labels.min()}")
-        if size is not None and not 1 <= size <= N:
+        if size is not None and not (isinstance(size, int | np.integer) and 1 <= size <= N):
             raise ValueError(
-                f"{file.filename}: train_size is expected to be from 1 to {N}, got {size}"
+                f"{file.filename}: train_size is expected to be from 1 to {N}, got {short(size)}"
             )
         self.rows = np.arange(N) if size is None else np.arange(size) * N // size
 
@@ -106,7 +107,7 @@ class _Half:
         """(N, C, H, W) in [0, 1], read in blocks: the integers never stand in memory as a whole."""
         X = np.empty((len(self.rows), *self.images.shape[1:]), dtype)
         stored = self.images.dtype
-        scale = 1 if stored.kind == "f" else 65535 if stored == np.uint16 else 255
+        scale = 1 if stored.kind in "fb" else 65535 if stored == np.uint16 else 255
         for start in range(0, self.images.shape[0], 1000):
             first, last = np.searchsorted(self.rows, (start, start + 1000))
             if first < last:

@@ -37,11 +37,12 @@ def report(
         raise FloatingPointError(f"the scores became inf or nan: {ADVICE}")
     truth, guess = y.argmax(axis=1), P.argmax(axis=1)  # (N,)
     right = int(np.count_nonzero(truth == guess))
+    path = run.options["save"] and saved(run.options["save"], weights)
     say(f"{run.judged_on} accuracy {right / len(X):.2%} ({right} of {len(X)}){_time(run)}")
     shown, said = names[truth[0]], names[guess[0]]
     say(f"example: {run.judged_on} image 0 is {shown}, predicted {said} ({P[0].max():.1%})")
-    if run.options["save"]:
-        say(f"weights are in {printable(saved(run.options['save'], weights))}")
+    if path:
+        say(f"weights are in {printable(path)}")
     if run.options["pictures"]:
         _pictures(run, weights, X, truth, P, names)
     for path in run.own_pictures:

@@ -4,11 +4,12 @@ It watches the loop and never takes part in it: the arithmetic stays in the netw
 """
 
 import csv
+import itertools
 import os
 import signal
-import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
+from datasets.bar import Bar
 from datasets.batches import minibatches
 from datasets.console import program, say, warn
 from datasets.decode import look
@@ -49,6 +51,7 @@ class Run:
         self.batch_size: int = self.options["batch_size"]
         self.epoch, self.step = 0, 0  # whole epochs, and steps of the next one, that are done
         self.n_samples, self.seen = 0, 0  # of an epoch, and of the one in progress
+        self.images: int | None = None  # their fingerprint
         self.loss_sum, self.hits, self.seconds = 0.0, 0, 0.0  # of the epoch in progress
         self.history: list[dict[str, float]] = []
         self.rng_state = rng.bit_generator.state  # before the shuffle of this epoch
@@ -62,9 +65,12 @@ class Run:
             raise ValueError("expected either --load or --resume, got both")
         read = [MNIST, self.options.get("data"), self.options.get("dataset"), *self.own_pictures]
         taken = {os.path.realpath(path): "what is to be read" for path in read if path}
+        folder = os.path.realpath(self.options.get("dataset") or MNIST)
         for name in ("save", "checkpoint", "history", "pictures"):
             if path := self.options[name]:
-                if (place := os.path.realpath(path)) in taken:
+                if Path(place := os.path.realpath(path)).is_relative_to(folder):
+                    taken[place] = "what is to be read"
+                if place in taken:
                     raise ValueError(
                         f"--{name}: expected its own place, got {path}, which is {taken[place]}"
                     )
@@ -123,13 +129,20 @@ class Run:
     def _go_on(self, state: dict[str, Any]) -> None:
         try:
             self.rng.bit_generator.state = self.rng_state = state["rng"]
-            self.epoch, self.step = int(state["epoch"]), int(state["step"])
-            self.loss_sum, self.hits = float(state["loss_sum"]), int(state["hits"])
-            self.seconds, self.history = float(state["seconds"]), list(state["history"])
-            self.n_samples = int(state["n_samples"])
-            self.seen = min(self.step * self.batch_size, self.n_samples)
-        except (KeyError, TypeError, ValueError) as error:
+            self.epoch, self.step = count(state["epoch"]), count(state["step"])
+            self.loss_sum, self.hits = float(state["loss_sum"]), count(state["hits"])
+            self.seconds, self.images = float(state["seconds"]), count(state["images"])
+            self.history = [dict(row) for row in state["history"]]
+            sum(float(value) for row in self.history for value in row.values())
+            batch_size = count(state["options"]["batch_size"])
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise ValueError(f"{self.path}: the state of the run is damaged ({error!r})") from None
+        if self.step and batch_size != self.batch_size:
+            raise ValueError(
+                f"{self.path}: the run was stopped within an epoch in batches of {batch_size}, "
+                f"it cannot go on with --batch_size {self.batch_size}"
+            )
+        self.seen = self.step * batch_size
 
     def hidden_sizes(self, wanted: list[int], layers: int | None = None) -> list[int]:
         """The sizes of the hidden layers: those wanted, unless a weight file brings others.
@@ -139,12 +152,13 @@ class Run:
         if not self.path:
             return wanted
         stored = load_weights(self.path)
-        if stored["layer_1/W"].ndim != 2:
-            raise ValueError(
-                f"{self.path}: this network expects layer_1/W (inputs, neurons), "
-                f"the file has {stored['layer_1/W'].shape}"
-            )
-        sizes = [b.shape[0] for key, b in stored.items() if key.endswith("/b")][:-1]
+        for key, array in stored.items():
+            if array.ndim != {"W": 2, "b": 1}.get(key.split("/")[1]):
+                raise ValueError(
+                    f"{self.path}: this network expects W (inputs, neurons) and b (neurons,), "
+                    f"the file has {key} {array.shape}"
+                )
+        sizes = [len(b) for key, b in stored.items() if key.endswith("/b")][:-1]
         if layers not in (None, len(sizes)):
             raise ValueError(
                 f"{self.path}: this network has {layers} hidden layer, the file {len(sizes)}"
@@ -166,18 +180,17 @@ class Run:
 
     def batches(self, X: Array, y: Array) -> Iterator[tuple[Array, Array]]:
         """The minibatches that are left of this epoch."""
-        if self.step and self.n_samples != len(X):
-            raise ValueError(
-                f"{self.path}: the run had {self.n_samples} training samples, now it has {len(X)}"
-            )
-        self.n_samples = len(X)
+        images = fingerprint(X, y)
+        if self.images not in (None, images):
+            raise ValueError(f"{self.path}: the run learnt other images than those of now")
+        self.n_samples, self.images = len(X), images
         self.rng_state = self.rng.bit_generator.state
         return minibatches(X, y, self.batch_size, self.rng, self.step)
 
     def watch(self, steps: Iterator[Any]) -> Iterator[Any]:
         """Hand on what each step yields, (..., loss, hits); ends early after Ctrl-C."""
         begin = shown = time.perf_counter()
-        with _Bar(f"epoch {self.epoch + 1}/{self.n_epochs}", self.n_samples) as bar:
+        with Bar(f"epoch {self.epoch + 1}/{self.n_epochs}", self.n_samples) as bar:
             for step in steps:
                 self._count(step[-2], step[-1])
                 yield step
@@ -209,7 +222,7 @@ class Run:
             self._leave(weights, velocity)
         if not all(np.isfinite(array).all() for array in weights.values()):
             raise FloatingPointError(f"the weights became inf or nan at step {self.step}: {ADVICE}")
-        say(
+        line = (
             f"epoch {self.epoch + 1}/{self.n_epochs}  {self._figures(self.seconds)}"
             f"  {self.judged_on} {judged:7.2%}  {self.seconds:.1f} s"
         )
@@ -233,11 +246,12 @@ class Run:
                 save_weights(self.options["checkpoint"], weights, velocity, self._state())
         except OSError as error:  # a full disk is no reason to lose the run
             warn(f"epoch {self.epoch} could not be written, training goes on ({error})")
+        say(line)
         if self.interrupted:
             self._leave(weights, velocity)
 
     def _leave(self, weights: Weights, velocity: Weights) -> None:
-        path = self.options["checkpoint"] or Path(f"{Path(program()).stem}_stopped.h5")
+        path = self.options["checkpoint"] or _unused(f"{Path(program()).stem}_stopped")
         path = saved(path, weights, velocity, self._state())
         place = f"stopped in epoch {self.epoch + 1} after step {self.step}"
         say(f"{place}; go on with --resume {printable(path)}")
@@ -258,7 +272,7 @@ class Run:
             "loss_sum": self.loss_sum,
             "hits": self.hits,
             "seconds": self.seconds,
-            "n_samples": self.n_samples,
+            "images": self.images,
             "history": self.history,
         }
 
@@ -294,6 +308,25 @@ def saved(
         return fallback
 
 
+def _unused(stem: str) -> Path:
+    """stem.h5, or the first of stem_2.h5, stem_3.h5, ... that is not there."""
+    names = (Path(f"{stem}_{n}.h5" if n > 1 else f"{stem}.h5") for n in itertools.count(1))
+    return next(path for path in names if not path.exists())
+
+
+def count(value: Any) -> int:
+    """A number from a checkpoint as an integer of 0 or more."""
+    if type(value) is not int or value < 0:
+        raise ValueError(f"expected 0 or more, got {value!r}")
+    return value
+
+
+def fingerprint(X: npt.NDArray, y: npt.NDArray) -> int:
+    """A number that tells one training set from another: all targets, up to 100 samples."""
+    some = X[:: len(X) // 100 + 1]
+    return zlib.crc32(some.tobytes(), zlib.crc32(y.tobytes()))
+
+
 def _copy(weights: Weights) -> Weights:
     return {key: array.copy() for key, array in weights.items()}
 
@@ -303,31 +336,3 @@ def _write_csv(path: Path, rows: list[dict[str, float]]) -> None:
         writer = csv.DictWriter(file, dict.fromkeys(name for row in rows for name in row))
         writer.writeheader()
         writer.writerows(rows)
-
-
-class _Bar:
-    """A progress bar on a terminal, nothing on a pipe."""
-
-    def __init__(self, title: str, total: int):
-        self.title, self.total = title, total
-
-    def __enter__(self) -> "_Bar":
-        self.bar = None
-        if sys.stdout.isatty():
-            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-            columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
-            self.bar = Progress(*columns, TextColumn("{task.fields[figures]}"), transient=True,
-                                auto_refresh=False)  # fmt: skip
-            self.bar.start()
-            self.task = self.bar.add_task(self.title, total=self.total, figures="")
-        return self
-
-    def show(self, done: int, figures: str) -> None:
-        if self.bar:
-            self.bar.update(self.task, completed=done, figures=figures)
-            self.bar.refresh()
-
-    def __exit__(self, *_: Any) -> None:
-        if self.bar:
-            self.bar.stop()

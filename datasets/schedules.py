@@ -15,6 +15,8 @@ def at_epoch(value: Schedule, epoch: int) -> float:
     """The value of a schedule at an epoch, from 0: the last value of a list holds on."""
     if isinstance(value, str) or np.ndim(value) > 1:
         raise TypeError(f"a schedule is expected to be a number or a list, got {short(value)}")
+    if epoch < 0:
+        raise ValueError(f"an epoch is expected to be 0 or more, got {epoch}")
     values: Any = value if np.ndim(value) else [value]
     if not len(values):
         raise ValueError("a schedule is expected to hold at least one value, got none")

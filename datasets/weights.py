@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from datasets.files import open_h5, read_h5, write_h5
+from datasets.checks import is_floats, kind
+from datasets.files import follow_h5, open_h5, read_h5, write_h5
+from datasets.schedules import short
 
 if TYPE_CHECKING:
     import h5py
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Weights", "save_weights", "load_weights", "match_weights", "load_checkpoint"]
 
 Array = npt.NDArray[np.floating]
+LAYER = r"layer_\d{1,4}"
 Weights = dict[str, Array]  # {"layer_1/W": array, ...}, in the order of the layers
 
 
@@ -31,7 +34,12 @@ def save_weights(
     velocity: Weights | None = None,
     state: dict[str, Any] | None = None,
 ) -> None:
-    """Write weights, and for a checkpoint velocity and state, to path: whole or not at all."""
+    """Write weights, and for a checkpoint velocity and state, to path: whole or not at all.
+
+    Raises OSError, and ValueError or TypeError for weights that load_weights would refuse.
+    """
+    for arrays in (weights, velocity or weights):
+        _check_arrays("save_weights", arrays)
     with write_h5(path) as file:
         for key, array in weights.items():
             file[key] = array
@@ -59,7 +67,7 @@ def load_checkpoint(path: str | Path) -> tuple[Weights, Weights, dict[str, Any]]
         weights, velocity = _layers(file, ""), _layers(file, "run/velocity/")
     try:
         state = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError(f"{path}: run/state is expected to be JSON, it is damaged") from None
     if not isinstance(state, dict) or not isinstance(state.get("options"), dict):
         raise ValueError(f"{path}: run/state is expected to hold the options of a run")
@@ -68,6 +76,8 @@ def load_checkpoint(path: str | Path) -> tuple[Weights, Weights, dict[str, Any]]
 
 def match_weights(weights: Weights, like: Weights, path: str | Path) -> Weights:
     """The weights in the order and dtype of like; ValueError names the first difference."""
+    if not isinstance(weights, dict):
+        raise TypeError(f"{path} expects a dictionary of weights, got {kind(weights)}")
     weights = {str(key): np.asarray(array) for key, array in weights.items()}
     for key in sorted({*weights, *like}, key=_layer_order):
         got = f"{key} of shape {weights[key].shape}" if key in weights else f"no {key}"
@@ -83,29 +93,38 @@ def match_weights(weights: Weights, like: Weights, path: str | Path) -> Weights:
 
 
 def _layers(file: "h5py.File", prefix: str) -> Weights:
-    group = file
-    for part in prefix.split("/")[:-1]:
-        if part not in group:
-            raise ValueError(f"{file.filename}: expected a group {prefix}, found none")
-        group = group[part]
     keys = [
         f"{layer}/{name}"
-        for layer in map(str, group)  # a damaged name comes as bytes
-        if re.fullmatch(r"layer_\d{1,4}", layer)
-        for name in map(str, group[layer])
+        for layer in _names(file, prefix)
+        if re.fullmatch(LAYER, layer)
+        for name in _names(file, prefix + layer)
     ]
-    if not keys:
-        raise ValueError(
-            f"{file.filename}: expected weights named layer_1/W, layer_1/b, ..., found none"
-        )
     weights = {key: read_h5(file, prefix + key) for key in sorted(keys, key=_layer_order)}
-    for key, array in weights.items():
-        if array.dtype.kind != "f" or not np.isfinite(array).all():
-            raise ValueError(
-                f"{file.filename}: {key} is expected to hold finite floats, got {array.dtype}"
-                f"{'' if array.dtype.kind != 'f' else ' with nan or inf'}"
-            )
+    _check_arrays(file.filename, weights)
     return weights
+
+
+def _names(file: "h5py.File", key: str) -> list[str]:
+    """What a group holds; a damaged name comes as bytes."""
+    group = follow_h5(file, key.strip("/")) if key else file
+    if not hasattr(group, "keys"):
+        raise ValueError(f"{file.filename}: {key} is expected to be a group of arrays")
+    return list(map(str, group))
+
+
+def _check_arrays(where: str, weights: Weights) -> None:
+    """Raise unless these are weights as they lie in a file: names, finite floats."""
+    if not isinstance(weights, dict):
+        raise TypeError(f"{where}: expected a dictionary of weights, got {kind(weights)}")
+    if not weights:
+        raise ValueError(f"{where}: expected weights named layer_1/W, layer_1/b, ..., found none")
+    for key, array in weights.items():
+        if not re.fullmatch(f"{LAYER}/[^/]+", str(key)):
+            raise ValueError(f"{where}: expected a name like layer_1/W, got {short(key)}")
+        if not is_floats(array):
+            raise ValueError(f"{where}: {key} is expected to hold floats, got {kind(array)}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{where}: {key} is expected to hold finite floats, got nan or inf")
 
 
 def _layer_order(key: str) -> tuple[int, str]:

@@ -147,6 +147,6 @@ def settled(slopes: Callable, grad: Any, noise: float) -> tuple[bool, bool]:
             if not moved and not corner:  # smooth: only h^2 may excuse it, and 2h shows that thrice
                 bend = (slopes(2 * STEP).mean() - first.mean()) / 3
                 return bool(close(grad, first.mean() - bend, 2 * noise)), False
-        if shorter == 100:
+        if shorter == 100 and before > 8 * wide:  # and it is loud enough to be heard here
             corner = corner and apart
     return bool(corner and between), bool(corner and not between)

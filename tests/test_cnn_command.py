@@ -215,6 +215,20 @@ def test_own_pictures_are_seen_as_those_of_the_folder(call, tmp_path):
     assert not code and f"{own[0]}: left (" in out and f"{own[1]}: right (" in out
 
 
+def test_nothing_is_written_into_the_folder_that_is_learnt(call, folder):
+    picture = folder / "rose" / "000.png"
+    before = picture.read_bytes()
+    code, _, err = call("--dataset", folder, "--save", picture, "--epochs", 1)
+    assert code == 2 and "which is what is to be read" in err and picture.read_bytes() == before
+
+
+def test_a_resumed_run_keeps_its_split(call, folder):
+    call("--dataset", folder, "--epochs", 1, "--batch_size", 9, "--checkpoint", "c.h5")
+    for option in (("--seed", 1), ("--val_split", 0.4)):
+        code, _, err = call("--resume", "c.h5", "--epochs", 2, *option)
+        assert code == 2 and "c.h5: the run learnt other images than those of now" in err
+
+
 def test_most_confused():
     counts = np.array([[5, 2, 0], [0, 5, 0], [3, 0, 5]])
     assert command.most_confused(counts, ["cat", "dog", "weasel"]) == [

@@ -2,6 +2,8 @@
 
 import csv
 import importlib
+import io
+import json
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 import net
 from datasets import console, load_weights, save_weights
+from datasets.bar import Bar
 from datasets.runs import Run
 
 COMMANDS = ["functional_net", "net"]
@@ -212,6 +215,73 @@ def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(
     assert history("whole.csv") == history("parts.csv")
 
 
+@pytest.fixture
+def stopped(call, data, monkeypatch):
+    """A checkpoint of net.py within its second epoch, in batches of 10."""
+
+    def press_ctrl_c(run: Run, loss: float, hits: int) -> None:
+        count(run, loss, hits)
+        if (run.epoch, run.step) == (1, 5):
+            signal.raise_signal(signal.SIGINT)
+
+    count = Run._count
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_count", press_ctrl_c)
+        call("net", "--data", data, "--batch_size", 10, "--epochs", 3)
+        call("net", "--data", data, "--batch_size", 10, "--epochs", 3, "--seed", 1)
+    return "net_stopped.h5"
+
+
+def test_a_second_stopped_run_leaves_the_first_one_alone(call, stopped):
+    for path in (stopped, "net_stopped_2.h5"):
+        assert not call("net", "--resume", path)[0]
+    assert not same_weights(stopped, "net_stopped_2.h5")
+
+
+def test_a_run_stopped_within_an_epoch_goes_on_with_its_batches_and_its_images(
+    call, data, stopped, tmp_path
+):
+    code, _, err = call("net", "--resume", stopped, "--batch_size", 1)
+    assert code == 2 and "in batches of 10, it cannot go on with --batch_size 1" in err
+    with h5py.File(data) as old, h5py.File(tmp_path / "other.h5", "w") as new:
+        for key in old:
+            new[key] = old[key][()]
+        new["train_data"][0] = 255 - new["train_data"][0]
+    code, _, err = call("net", "--resume", stopped, "--data", "other.h5")
+    assert code == 2 and f"{stopped}: the run learnt other images than those of now" in err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epoch": -5},
+        {"epoch": float("inf")},
+        {"step": -5},
+        {"hits": 1.5},
+        {"rng": -1},
+        {"rng": {"bit_generator": "PCG64", "state": {"state": 2**200, "inc": 1}}},
+        {"history": ["a"]},
+        {"history": [{"seconds": "x"}]},
+        {"images": None},
+    ],
+)
+def test_a_damaged_state_is_one_line(call, stopped, change):
+    with h5py.File(stopped, "a") as file:
+        state = json.loads(file["run/state"][()].tobytes()) | change
+        del file["run/state"]
+        file["run/state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    code, _, err = call("net", "--resume", stopped)
+    assert code == 2 and "the state of the run is damaged" in err and err.count("\n") == 1
+
+
+def test_every_digit_of_a_rate_is_kept(call, data):
+    options = ("--data", data, "--lr", "0.123456789")
+    call("net", *options, "--epochs", 2, "--save", "whole.h5")
+    call("net", *options, "--epochs", 1, "--checkpoint", "c.h5")
+    call("net", "--resume", "c.h5", "--epochs", 2, "--save", "parts.h5")
+    assert same_weights("whole.h5", "parts.h5")
+
+
 def same_weights(one: str, two: str) -> bool:
     a, b = load_weights(one), load_weights(two)
     return all(np.array_equal(a[key], b[key]) for key in {*a, *b})
@@ -255,6 +325,35 @@ def test_a_target_that_cannot_be_written_is_told_before_training(call, data, opt
 def test_a_missing_own_picture_is_told_before_training(call, data):
     code, out, err = call("net", "--data", data, "--predict", "nowhere.png")
     assert code == 2 and "nowhere.png: no such file" in err and not out
+
+
+class Closed(io.StringIO):
+    """A pipe whose reader has gone."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_closed_output_loses_no_weights(call, data, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Closed())
+        code, _, err = call("net", "--data", data, "--epochs", 2, "--save", "w.h5")
+        sys.stdout.close()  # what say put in its place
+    assert not code and not err
+    call("net", "--data", data, "--epochs", 2, "--save", "whole.h5")
+    assert same_weights("w.h5", "whole.h5")
+
+
+@pytest.mark.parametrize("columns", [20, 40, 70])
+def test_the_bar_is_ascii_on_a_narrow_terminal_without_unicode(monkeypatch, columns):
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    screen.isatty = lambda: True
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with Bar("epoch 1/5", 100) as bar:
+        bar.show(50, "loss 0.1234  accuracy  99.00%    50,000 samples/s")
+    screen.flush()
+    assert b"epoch" in screen.buffer.getvalue()
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux' /proc")

@@ -114,7 +114,7 @@ def test_pixels_end_between_0_and_1(tmp_path, pixels, scale):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"test_data": None}, "expected a dataset test_data, found test_labels, train_data"),
+        ({"test_data": None}, "expected test_data, found test_labels, train_data"),
         ({"train_data": np.zeros(6)}, r"train_data is expected to be .* got \(6,\)"),
         ({"train_data": np.zeros((0, 4, 5))}, r"train_data is expected to be .* got \(0, 4, 5\)"),
         ({"test_data": np.zeros((3, 5, 4))}, r"one shape, got \(1, 4, 5\)|one shape, got \(4, 5\)"),

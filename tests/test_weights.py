@@ -110,15 +110,17 @@ def rewritten(path: Path, key: str, value: object) -> Path:
     ("key", "value", "message"),
     [
         ("layer_1/W", np.full((4, 3), np.nan), "layer_1/W is expected to hold finite floats"),
-        ("layer_1/W", np.zeros((4, 3), int), "layer_1/W is expected to hold finite floats, got i"),
+        ("layer_1/W", np.zeros((4, 3), int), "layer_1/W is expected to hold floats, got int64"),
         ("layer_1/W", b"text", "layer_1/W is expected to be an array of numbers"),
         ("layer_1/W", h5py.ExternalLink("/etc/passwd", "/W"), "layer_1/W is a link to another"),
         ("layer_1", h5py.SoftLink("/layer_2"), "layer_1/W is a link|layer_1/b is a link|layer_1"),
-        ("layer_1", np.zeros(3), "layer_1"),
+        ("layer_1", np.zeros(3), "layer_1 is expected to be a group of arrays"),
+        ("layer_1", h5py.ExternalLink("/dev/zero", "/"), "layer_1 is a link to another place"),
+        ("run/state", np.frombuffer(b"[" * 10**5, np.uint8), "run/state is expected to be JSON"),
         ("run", None, "expected a checkpoint, found weights only: use --load"),
         ("run/state", np.zeros(4, np.uint8), "run/state is expected to be JSON"),
         ("run/state", np.frombuffer(b"[1]", np.uint8), "hold the options of a run"),
-        ("run/velocity", None, "expected a group run/velocity/, found none"),
+        ("run/velocity", None, "expected run/velocity, found layer_1, layer_2, run"),
     ],
 )
 def test_a_damaged_checkpoint_is_told_in_one_line(tmp_path, key, value, message):
@@ -126,6 +128,25 @@ def test_a_damaged_checkpoint_is_told_in_one_line(tmp_path, key, value, message)
     with pytest.raises(ValueError, match=message) as error:
         load_checkpoint(path)
     assert "\n" not in str(error.value) and "c.h5" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        ([np.ones(3)], TypeError, "expected a dictionary of weights, got list"),
+        ({}, ValueError, "expected weights named layer_1/W, layer_1/b, ..., found none"),
+        ({"W": np.ones(3)}, ValueError, "expected a name like layer_1/W, got 'W'"),
+        ({"layer_12345/W": np.ones(3)}, ValueError, "expected a name like layer_1/W"),
+        ({"layer_1/W": np.ones(3, int)}, ValueError, "expected to hold floats, got int64"),
+        ({"layer_1/W": [1.0]}, ValueError, "expected to hold floats, got list"),
+        ({"layer_1/W": np.full(3, np.nan)}, ValueError, "finite floats, got nan or inf"),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(tmp_path, weights, error, message):
+    save_weights(tmp_path / "w.h5", some_weights())
+    with pytest.raises(error, match=message):
+        save_weights(tmp_path / "w.h5", weights)
+    assert load_weights(tmp_path / "w.h5").keys() == some_weights().keys()
 
 
 def test_a_data_file_holds_no_weights():

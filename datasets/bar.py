@@ -1,0 +1,42 @@
+"""A progress bar on a terminal, nothing on a pipe."""
+
+import sys
+from typing import Any
+
+__all__ = ["Bar"]
+
+
+class Bar:
+    """with Bar(title, total) as bar: bar.show(done, figures) now and then."""
+
+    def __init__(self, title: str, total: int):
+        self.title, self.total = title, total
+
+    def __enter__(self) -> "Bar":
+        self.bar = None
+        if sys.stdout.isatty():
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.table import Column
+
+            # Cut off where the terminal is narrow: the usual ellipsis is no ASCII.
+            title, left, figures = (Column(no_wrap=True, overflow="crop") for _ in range(3))
+            self.bar = Progress(
+                TextColumn("{task.description}", table_column=title),
+                BarColumn(),
+                TimeRemainingColumn(table_column=left),
+                TextColumn("{task.fields[figures]}", table_column=figures),
+                transient=True,
+                auto_refresh=False,
+            )
+            self.bar.start()
+            self.task = self.bar.add_task(self.title, total=self.total, figures="")
+        return self
+
+    def show(self, done: int, figures: str) -> None:
+        if self.bar:
+            self.bar.update(self.task, completed=done, figures=figures)
+            self.bar.refresh()
+
+    def __exit__(self, *_: Any) -> None:
+        if self.bar:
+            self.bar.stop()
