@@ -154,6 +154,7 @@ def update(
     params: Params, velocity: Params, grads: Params, lr: float, momentum: float
 ) -> tuple[Params, Params]:
     """One step of SGD with momentum (Polyak, 1964): new values, old ones untouched."""
+    lr, momentum = checks.rates(lr, momentum)
     steps = Params(*(lr * dW for dW in grads))
     return move(params, velocity, steps, momentum)
 
@@ -185,7 +186,8 @@ def train_epoch(
 ) -> Iterator[tuple[Params, Params, float, int]]:
     """Yield params, velocity, the loss and the number of hits after every step.
 
-    Raises FloatingPointError when the loss is nan or inf; what was yielded before still stands.
+    Raises FloatingPointError when the loss, or at the end a weight, is nan or inf; what was
+    yielded before still stands.
     """
     lr, momentum = checks.rates(lr, momentum)
     for step, (X, y) in enumerate(batches, start=1):
@@ -197,6 +199,7 @@ def train_epoch(
         steps = backward(params, X, Z1, A1, lr * dlogits)
         params, velocity = move(params, velocity, steps, momentum)
         yield params, velocity, value, hits(logits, y)
+    checks.weights(params, lr)
 
 
 def train(

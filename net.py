@@ -324,6 +324,7 @@ class FeedForwardNet:
         expected, got = [array.shape for array in own], [np.shape(array) for array in new]
         if expected != got:
             raise ValueError(f"expected arrays of shapes {expected}, got {got}")
+        new = [np.asarray(values, array.dtype) for array, values in zip(own, new, strict=True)]
         for array, values in zip(own, new, strict=True):
             array[:] = values
 
@@ -420,6 +421,7 @@ class FeedForwardNet:
 
     def update(self, lr: float, momentum: float) -> None:
         """One step of SGD with momentum (Polyak, 1964) for all weights of all layers, in place."""
+        lr, momentum = checks.rates(lr, momentum)
         self.move(lr * self.dW, momentum)
 
     def move(self, step: Array, momentum: float) -> None:
@@ -435,22 +437,25 @@ class FeedForwardNet:
     ) -> Iterator[tuple[float, int]]:
         """Yield the loss and the number of hits after every step; batches hold rows.
 
-        Raises FloatingPointError when the loss is nan or inf; then the weights are those of
-        the start again.
+        Raises FloatingPointError when the loss, or at the end a weight, is nan or inf; then
+        the weights are those of the start again.
         """
         lr, momentum = checks.rates(lr, momentum)
         W, V = self.W.copy(), self.V.copy()
-        for step, (X, y) in enumerate(batches, start=1):
-            Y = self.forward(X.T)  # (K, N)
-            loss = self.loss(Y, y.T)
-            if not math.isfinite(loss):
-                self.W[:], self.V[:] = W, V
-            checks.loss(loss, step, lr)
-            # Backward is linear: lr times dY (K, N) makes
-            # every gradient lr times as large.
-            self.backward(lr)
-            self.move(self.dW, momentum)
-            yield loss, self.hits(Y, y.T)
+        try:
+            for step, (X, y) in enumerate(batches, start=1):
+                Y = self.forward(X.T)  # (K, N)
+                loss = self.loss(Y, y.T)
+                checks.loss(loss, step, lr)
+                # Backward is linear: lr times dY (K, N)
+                # makes every gradient lr times as large.
+                self.backward(lr)
+                self.move(self.dW, momentum)
+                yield loss, self.hits(Y, y.T)
+            checks.weights([self.W], lr)
+        except FloatingPointError:
+            self.W[:], self.V[:] = W, V
+            raise
 
     def train(
         self,

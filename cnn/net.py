@@ -171,27 +171,32 @@ class Net:
     ) -> Iterator[tuple[float, int]]:
         """One step per batch; yields its loss and how many of its samples were right.
 
-        Raises FloatingPointError when the loss is no longer finite: the net is then back at
-        the start of the epoch.
+        Raises FloatingPointError when the loss, or at the end a weight, is nan or inf; then
+        the weights are those of the start again.
         """
         lr, momentum = checks.rates(lr, momentum)
-        start = self.get_weights(), self.get_velocity()
-        for step, (X, y) in enumerate(batches, start=1):
-            out = self(X)
-            loss = self.loss(out, y)
-            if not np.isfinite(loss):
-                self.set_weights(start[0])
-                self.set_velocity(start[1])
-            checks.loss(loss, step, lr)
-            self.backward()
-            self.update_weights(lr, momentum)
-            yield loss, hits(out, y)
+        weights, velocity = self.get_weights(), self.get_velocity()
+        try:
+            for step, (X, y) in enumerate(batches, start=1):
+                out = self(X)
+                loss = self.loss(out, y)
+                checks.loss(loss, step, lr)
+                self.backward()
+                self.update_weights(lr, momentum)
+                yield loss, hits(out, y)
+            checks.weights(self._weights().values(), lr)
+        except FloatingPointError:
+            self.set_weights(weights)
+            self.set_velocity(velocity)
+            raise
 
     # --- accuracy -------------------------------------------------------------
 
     def accuracy(self, X: Array, y: npt.ArrayLike) -> float:
         """The share of samples whose highest score is at the target."""
         out = self.forward(X)
+        if not np.isfinite(out).all():
+            raise FloatingPointError("accuracy expects finite scores, got nan or inf")
         labels = labels_of(y, out.shape, "accuracy")
         return hits(out, labels) / len(out)
 

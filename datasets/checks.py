@@ -1,7 +1,7 @@
 """What the networks ask of what they are handed: one line that says what was expected, and got."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ __all__ = [
     "training",
     "remembered",
     "loss",
+    "weights",
     "kind",
 ]
 
@@ -110,6 +111,15 @@ def loss(value: float, step: int, lr: float) -> None:
     if not math.isfinite(value):
         raise FloatingPointError(
             f"the loss became {value} at step {step} with lr = {lr:g}: "
+            f"training has diverged, try a tenth, lr = {lr / 10:g}"
+        )
+
+
+def weights(arrays: Iterable[Array], lr: float) -> None:
+    """Raise FloatingPointError, with advice, when weights are nan or inf after the last step."""
+    if not all(np.isfinite(W).all() for W in arrays):
+        raise FloatingPointError(
+            f"the weights became nan or inf with lr = {lr:g}: "
             f"training has diverged, try a tenth, lr = {lr / 10:g}"
         )
 

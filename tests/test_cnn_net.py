@@ -140,6 +140,14 @@ def test_divergence_says_so_and_goes_back_to_the_start_of_the_epoch():
         list(net.train_epoch([(X, y), (broken, y)], lr=0.5, momentum=0.9))
     assert equal(weights(net), before)
     assert equal(net.get_velocity().values(), velocity.values())
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(FloatingPointError, match="the weights became nan or inf with lr = 1e"),
+    ):
+        list(net.train_epoch([(X, y)], lr=1e40, momentum=0.9))  # no later loss can tell
+    assert equal(weights(net), before)
+    with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match="finite scores"):
+        net.accuracy(X * np.nan, y)
 
 
 def test_inference_writes_nothing_and_does_not_depend_on_the_blocks(monkeypatch):

@@ -202,6 +202,12 @@ def test_a_tiny_file_that_claims_a_terabyte_is_refused(tmp_path):
         load_mnist(path)
 
 
+def test_true_is_white(tmp_path):
+    pixels = np.random.default_rng(0).random((6, 4, 5)) < 0.5
+    path = small_file(tmp_path / "bool.h5", train_data=pixels)
+    assert np.array_equal(load_mnist(path)[0], pixels.reshape(6, 20))
+
+
 # --- IDX -----------------------------------------------------------------------
 
 
@@ -223,6 +229,8 @@ def test_import_idx_keeps_every_pixel(tmp_path, packed):
         data = gzip.compress(idx(array)) if packed else idx(array)
         (tmp_path / (name + ".gz" * packed)).write_bytes(data)
     import_idx(tmp_path, tmp_path / "new" / "set.h5")
+    with pytest.raises(ValueError, match="expected another file to write, this one is to be read"):
+        import_idx(tmp_path, next(tmp_path.glob("train-labels*")))
     with h5py.File(tmp_path / "new" / "set.h5") as file:
         for key, array in zip(file, (arrays[name] for name in sorted(arrays)), strict=True):
             assert np.array_equal(file[key], array)
@@ -335,6 +343,7 @@ def test_a_diverged_loss_is_told_with_advice():
         (lambda X, y: (X, y[:, :3]), ValueError, r"y of shape \(8, 4\), got \(8, 3\)"),
         (lambda X, y: (X * np.inf, y), ValueError, "finite X, got nan or inf"),
         (lambda X, y: (X, 2 * y), ValueError, "one-hot, got others"),
+        (lambda X, y: (X, y * [3, 1, 1, 1] - [2, 0, 0, 0]), ValueError, "one-hot, got others"),
     ],
 )
 def test_what_cannot_be_learnt_from_is_refused(change, error, message):

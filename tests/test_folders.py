@@ -120,9 +120,11 @@ def test_sixteen_bits_are_scaled_not_clipped(folder):
     for i, deep in enumerate((np.uint16, np.int32, np.float32)):
         ramp = np.linspace(0, 65535, 12).reshape(4, 3).astype(deep)
         Image.fromarray(ramp).save(folder / "a" / f"deep_{i}.tif")
+    unit = np.linspace(0, 1, 12, dtype=np.float32).reshape(4, 3)  # floats may mean shares, too
+    Image.fromarray(unit).save(folder / "a" / "deep_3.tif")
     images = read_folder(folder).images
     wanted = np.rint(np.linspace(0, 255, 12)).reshape(4, 3)
-    for deep_one in images[2:5, 0]:
+    for deep_one in images[2:6, 0]:
         assert np.abs(deep_one - wanted).max() <= 1
 
 

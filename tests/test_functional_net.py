@@ -179,6 +179,8 @@ def test_a_diverging_run_stops_at_once():
     params = fn.init(4, 5, 3, np.random.default_rng(1))
     with pytest.raises(FloatingPointError, match=r"at step \d+ with lr = 1e\+30: .*try a tenth"):
         fn.train(params, X, y, lr=1e30)
+    with pytest.raises(FloatingPointError, match="the weights became nan or inf with lr = 1e"):
+        fn.train(params, X, y, lr=1e39, epochs=1, batch_size=60)  # no later loss can tell
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import net
-from datasets import blobs, load_mnist, spirals, xor
+from datasets import blobs, load_mnist, minibatches, spirals, xor
 from net import (
     AbsLayer,
     FeedForwardNet,
@@ -170,6 +170,11 @@ def test_keras_habits(capsys):
         "loss": 3,
         "accuracy": 3,
     }
+    one, two, other = (small(FullyConnectedLayer(4), ReLuLayer()) for _ in range(3))
+    one.fit(X, y, 8, 3, 0.2, 0.5)
+    two.train(X, y, 0.2, 3, 8, 0.5)
+    other.fit(X, y, 8, 3, 0.2, 0.1)
+    assert np.array_equal(one.W, two.W) and not np.array_equal(one.W, other.W)
     loss, accuracy = model.evaluate(X, y)
     assert accuracy == (model.predict(X).argmax(axis=1) == y.argmax(axis=1)).mean()
     assert loss == pytest.approx(net.SoftmaxCrossEntropy().forward(model.forward(X.T), y.T))
@@ -214,12 +219,25 @@ def test_a_seed_repeats_a_run_and_every_option_matters():
 
 def test_a_diverging_run_stops_and_gives_back_the_last_good_weights():
     X, y = blobs(20, 2, 3, np.random.default_rng(0))
-    model = small(FullyConnectedLayer(4), ReLuLayer())
-    model.train(X, y, 0.1, 1)
-    good = model.W.copy()
-    with pytest.raises(FloatingPointError, match=r"at step \d+ with lr = 1e\+300: .*try a tenth"):
-        model.train(X, y, 1e300, 1)
-    assert np.array_equal(model.W, good)
+    model = small(FullyConnectedLayer(4), ReLuLayer(), dtype=np.float32)
+    model.train(X, y, 0.1, 1, momentum=0.9)
+    good = model.get_weights() + model.get_velocity()
+    with pytest.raises(FloatingPointError, match=r"at step \d+ with lr = 1e\+39: .*try a tenth"):
+        model.train(X, y, 1e39, 1)
+    with pytest.raises(FloatingPointError, match=r"the weights became nan or inf with lr = 1e\+39"):
+        model.train(X, y, 1e39, 1, batch_size=40)  # one step: no later loss can tell
+    for array, before in zip(model.get_weights() + model.get_velocity(), good, strict=True):
+        assert np.array_equal(array, before)
+
+
+def test_the_history_weighs_a_smaller_last_batch_by_its_samples():
+    X, y = (array[:23] for array in blobs(12, 2, 3, np.random.default_rng(0)))
+    one, two = (small(FullyConnectedLayer(4), ReLuLayer()) for _ in range(2))
+    history = one.train(X, y, 0.1, 1, batch_size=10).history
+    steps = list(two.train_epoch(minibatches(X, y, 10, two.rng), 0.1, 0.1))
+    losses, hits = zip(*steps, strict=True)
+    assert history["loss"] == [pytest.approx(np.dot(losses, [10, 10, 3]) / 23)]
+    assert history["accuracy"] == [sum(hits) / 23]
 
 
 def test_columns_of_any_memory_order_give_the_same_result():

@@ -217,6 +217,7 @@ def killed_and_resumed(tmp_path: Path, command: str, data: Path, seed: int) -> N
             time.sleep(0.001)
         time.sleep(moments.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
     subprocess.run(run(command, "--resume", checkpoint), cwd=ROOT, check=True, timeout=60)
     one, two = load_weights(whole), load_weights(parts)
     assert all(np.array_equal(one[key], two[key]) for key in {*one, *two})
