@@ -1,5 +1,5 @@
 # make lists the targets. Each is one plain python line, which the README names as well.
-PYTHON ?= python3
+PYTHON ?= $(if $(filter Windows_NT,$(OS)),python,python3)
 BIN    := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 PY     := $(BIN)/python
 
@@ -9,7 +9,7 @@ test gradcheck same: export OPENBLAS_NUM_THREADS = 1
 .PHONY: help train test lint gradcheck same bench read accuracy clean
 
 help:          ## list the targets
-	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 14
+	@awk -F ':.*## *' '/^[a-z]+:.*##/ { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 train: .venv/run    ## install, train both networks for 2 epochs, print a table
 	$(PY) benchmarks/accuracy.py --seeds 1 --epochs 2

@@ -46,7 +46,7 @@ Times = dict[str, dict[str, list[float]]]  # workload: name: seconds of every ro
 
 def installed(wanted: list[str]) -> tuple[dict[str, type[Contender]], list[str]]:
     """The peers that can be imported, and a line for each that cannot."""
-    module = {"PyTorch": "torch", "JAX": "jax", "scikit-learn": "sklearn"}
+    module = {"PyTorch NHWC": "torch", "PyTorch": "torch", "JAX": "jax", "scikit-learn": "sklearn"}
     found, missing = {}, []
     for name in wanted:
         try:
@@ -63,7 +63,7 @@ def fits(name: str, work: Workload) -> bool:
         return work.name == "W1"
     if name in ("net.py", BARE, "scikit-learn"):
         return work.is_mlp
-    return name != "cnn" or not work.is_mlp
+    return name not in ("cnn", "PyTorch NHWC") or not work.is_mlp
 
 
 def contenders(work: Workload, peers: dict[str, type[Contender]]) -> dict[str, Contender]:
@@ -245,7 +245,7 @@ def main(
         typer.Option(
             "--peer",
             metavar="NAME",
-            help="PyTorch, JAX, scikit-learn or none; repeatable.",
+            help="PyTorch, PyTorch NHWC, JAX, scikit-learn or none; repeatable.",
         ),
     ] = None,
     threads: Annotated[
@@ -280,7 +280,9 @@ def main(
     if scales:
         found = in_fresh_process("1" if threads == "1" else "default", [*options, "--scaling"])
         if path:
-            timing.put(path, "scaling", "\n\n".join(["## Scaling", SCALES, *found]))
+            head = "One thread" if threads == "1" else "Default threads"
+            facts = f"{head}, {rounds} rounds, {timing.machine()}."
+            timing.put(path, "scaling", "\n\n".join(["## Scaling", SCALES, facts, *found]))
         return
     options += [f"--workload={name}" for name in names]
     options += [f"--peer={name}" for name in wanted or ["none"]]

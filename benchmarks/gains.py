@@ -209,7 +209,20 @@ class StridedConv(cnn.Conv2D):
 
 
 class ArgmaxPool(cnn.MaxPool2D):
-    """The winner of each 2x2 window as a number from argmax."""
+    """The winner of each 2x2 window as a number from argmax, samples last in memory as in ours."""
+
+    def training_pass(self, X: Array) -> tuple[Array, dict[str, Any]]:
+        taps = np.stack([tap.transpose(1, 2, 3, 0) for tap in self.taps(X)])  # (4, C, OH, OW, N)
+        winner = taps.argmax(axis=0)
+        Y = np.take_along_axis(taps, winner[None], axis=0)[0]
+        return Y.transpose(3, 0, 1, 2), {"winner": winner.transpose(3, 0, 1, 2), "shape": X.shape}
+
+    def backward(self, dY: Array) -> Array:
+        return self.gather(dY * (self.local["winner"] == k) for k in range(4))
+
+
+class ReshapePool(cnn.MaxPool2D):
+    """The winner of each 2x2 window as a number from argmax, in (N, C, H, W) memory."""
 
     def training_pass(self, X: Array) -> tuple[Array, dict[str, Any]]:
         N, C, H, W = X.shape
@@ -227,6 +240,36 @@ class ArgmaxPool(cnn.MaxPool2D):
         return dX.reshape(N, C, H, W)
 
 
+class PlainNorm(cnn.BatchNorm2D):
+    """Means and variances over the axes 0, 2, 3 of (N, C, H, W) memory."""
+
+    def training_pass(self, X: Array) -> tuple[Array, dict[str, Any]]:
+        gamma, beta = (self.params[name][:, None, None] for name in ("gamma", "beta"))
+        mean, var = X.mean(axis=(0, 2, 3)), X.var(axis=(0, 2, 3))
+        std = np.sqrt(var + self.epsilon)[:, None, None]
+        normal = (X - mean[:, None, None]) / std
+        M = X.size // X.shape[1]
+        return gamma * normal + beta, {"X": normal, "std": std, "M": M, "mean": mean, "var": var}
+
+    def gradients(self, dY: Array) -> None:
+        dgamma = (dY * self.local["X"]).sum(axis=(0, 2, 3))
+        self.grads = {"gamma": dgamma, "beta": dY.sum(axis=(0, 2, 3))}
+
+    def backward(self, dY: Array) -> Array:
+        self.gradients(dY)
+        normal, std, M = self.local["X"], self.local["std"], self.local["M"]
+        dgamma, dbeta = (self.grads[name][:, None, None] for name in ("gamma", "beta"))
+        gamma = self.params["gamma"][:, None, None]
+        return gamma / std * (dY - dbeta / M - normal * (dgamma / M))
+
+
+class PlainFlatten(cnn.Flatten):
+    """Nothing but another shape."""
+
+    def backward(self, dY: Array) -> Array:
+        return dY.reshape(self.local["shape"])
+
+
 class WhereReLU(cnn.ReLU):
     """np.where instead of a product with the mask."""
 
@@ -238,7 +281,12 @@ class WhereReLU(cnn.ReLU):
 
 
 class SamplesFirst(Replaced):
-    by = {cnn.Conv2D: StridedConv, cnn.MaxPool2D: ArgmaxPool}
+    by = {
+        cnn.Conv2D: StridedConv,
+        cnn.MaxPool2D: ReshapePool,
+        cnn.BatchNorm2D: PlainNorm,
+        cnn.Flatten: PlainFlatten,
+    }
 
 
 class Argmax(Replaced):
@@ -295,7 +343,7 @@ class Measure(NamedTuple):
 
 
 MLP, CNN = "W1 W2 W3", "W4 W5"
-CONV, POOL = cnn.Conv2D, cnn.MaxPool2D
+CONV, POOL, NORM = cnn.Conv2D, cnn.MaxPool2D, cnn.BatchNorm2D
 MEASURES = [
     Measure("whole batches, not one sample after the other", {MLP: OneByOne}),
     Measure("float32, not float64", {MLP: Float64, CNN: Float64}),
@@ -323,10 +371,11 @@ MEASURES = [
         {CNN: SamplesFirst},
         (
             *(CONV.convolve, CONV.training_pass, CONV.gradients, CONV.backward),
+            *(NORM.training_pass, NORM.gradients, NORM.backward, cnn.Flatten.backward),
             *(kernels.taps, kernels.windows, kernels.pad, kernels.crop, kernels.bands),
             *(kernels.unfold, kernels.fold, kernels.pixels),
         ),
-        (StridedConv,),
+        (StridedConv, PlainNorm, PlainFlatten),
     ),
     Measure(
         "pooling with masks, not with argmax",

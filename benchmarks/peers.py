@@ -58,14 +58,27 @@ class PyTorch(Contender):
             loss.backward()
             self.sgd.step()
             losses.append(loss.item())
-            if self.work.kind == "epoch":
-                hits += (out.argmax(dim=1) == y).sum().item()
+            hits += (out.argmax(dim=1) == y).sum().item()
         return losses
 
     def infer(self) -> Array:
         self.model.eval()
         with self.torch.inference_mode():
             return self.torch.cat([self.model(X) for X in self.X.split(1000)]).numpy()
+
+
+class ChannelsLast(PyTorch):
+    """Eager PyTorch with images and filters in channels-last memory (NHWC): an option it has."""
+
+    def __init__(self, work: Workload, weights: Weights) -> None:
+        super().__init__(work, weights)
+        self.format = {"memory_format": self.torch.channels_last}
+        self.model.to(**self.format)
+        self.X = self.X.contiguous(**self.format)
+
+    def shuffled(self, rng: np.random.Generator) -> Batches:
+        for X, y in super().shuffled(rng):
+            yield X.contiguous(**self.format), y
 
 
 class Jax(Contender):
@@ -179,4 +192,9 @@ class ScikitLearn(Contender):
         self.model.partial_fit(self.work.X, self.labels)
 
 
-PEERS: dict[str, type[Contender]] = {"PyTorch": PyTorch, "JAX": Jax, "scikit-learn": ScikitLearn}
+PEERS: dict[str, type[Contender]] = {
+    "PyTorch": PyTorch,
+    "PyTorch NHWC": ChannelsLast,
+    "JAX": Jax,
+    "scikit-learn": ScikitLearn,
+}

@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median
 
-__all__ = ["ROOT", "Task", "environment", "interleaved", "seconds", "table", "put", "machine"]
+__all__ = [
+    *("ROOT", "THREADS", "FORCED", "Task"),
+    *("environment", "interleaved", "ratio", "seconds", "table", "put", "machine"),
+]
 
 ROOT = Path(__file__).resolve().parents[1]
 Task = Callable[[], object]

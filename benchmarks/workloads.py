@@ -13,6 +13,7 @@ import numpy.typing as npt
 import cnn
 import functional_net
 import net
+from cnn.net import hits
 from datasets import load_images, minibatches, one_hot
 from datasets.weights import Weights
 
@@ -201,12 +202,13 @@ class Modular(Contender):
         self.net.set_weights(weights)
 
     def train(self, batches: Batches) -> list[float]:
-        net, losses = self.net, []
+        net, losses, right = self.net, [], 0
         for X, y in batches:
             out = net(X)
             losses.append(net.loss(out, y))
             net.backward()
             net.update_weights(self.work.lr, self.work.momentum)
+            right += hits(out, y)
         return losses
 
     def infer(self) -> Array:

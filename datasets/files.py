@@ -1,10 +1,11 @@
 """Files that can be trusted: written whole or not at all, read only if what they claim to be."""
 
+import errno
 import io
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ __all__ = [
     "dataset_h5",
 ]
 
+NAME_MAX = 255  # bytes of a file's name: Linux, macOS and Windows agree
 BYTES_MAX = 4 * 2**30  # the largest array that is read from a file
 GZIP_MAX = 1100  # deflate cannot shrink bytes more than about 1,032 times
 
@@ -92,8 +94,8 @@ def check_target(path: str | Path | None) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.unlink(_temporary(path))  # asks the system itself: root may write, and yet not to /proc
-        with suppress(FileNotFoundError):
-            os.lstat(path)  # the name may be too long
+        if len(os.fsencode(path.name)) > NAME_MAX:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
     except OSError as error:
         raise type(error)(f"{shown}: cannot be written ({error.strerror})") from None
 

@@ -261,51 +261,50 @@ def assign(returned: Any, wanted: dict[str, tuple[int, ...]]) -> dict[str, tuple
 
     By name in a dictionary; in a tuple by place where the shapes agree, else by shape.
     """
-    flat = [(path, v) for path, v in _parts(returned)]
-    found: dict[str, tuple] = {}
-    for path, _ in flat:  # names first
-        names = [k for k in path if isinstance(k, str)]
-        for _, base in leaves.as_gradient(("grads", names[-1])) if names else []:
-            for name in wanted:
-                last = name.split(".")[-1]
-                if name not in found and (
-                    leaves.kin(last, base) or {last.lower(), base.lower()} <= leaves.INPUT
-                ):
-                    found[name] = path
+    flat = _parts(returned)
+    found = _by_name([path for path, _ in flat], list(wanted))
     rest = [
-        (path, v)
+        (path, np.shape(v))
         for path, v in flat
         if path not in found.values() and not any(isinstance(k, str) for k in path)
     ]
     names = [name for name in wanted if name not in found]
-    if not rest:
-        return found
+    place = _by_shape if len(rest) < len(names) else _by_place
+    return found | place(rest, {name: wanted[name] for name in names})
 
-    def fits(order):
-        return all(np.shape(rest[k][1]) == wanted[n] for n, k in zip(names, order, strict=False))
 
-    count = min(len(rest), len(names))
-    orders = permutations(range(len(rest)), count) if len(rest) <= 7 else [tuple(range(count))]
-    straight = tuple(range(count))
-    order = (
-        straight
-        if fits(straight) or len(rest) < len(names)
-        else next(filter(fits, orders), straight)
-    )
-    if len(rest) < len(names):  # fewer than arrays: by shape where shapes decide
-        chosen = {}
-        for k, (path, v) in enumerate(rest):
-            same = [n for n in names if wanted[n] == np.shape(v) and n not in chosen]
-            if (
-                k < len(names)
-                and names[k] not in chosen
-                and (wanted[names[k]] == np.shape(v) or not same)
-            ):
-                chosen[names[k]] = path
-            elif same:
-                chosen[same[0]] = path
-        return found | chosen
-    return found | {name: rest[k][0] for name, k in zip(names, order, strict=False)}
+def _by_name(paths: list[tuple], wanted: list[str]) -> dict[str, tuple]:
+    found: dict[str, tuple] = {}
+    for path in paths:
+        names = [k for k in path if isinstance(k, str)]
+        for _, base in leaves.as_gradient(("grads", names[-1])) if names else []:
+            for name in wanted:
+                last = name.split(".")[-1]
+                both_inputs = {last.lower(), base.lower()} <= leaves.INPUT
+                if name not in found and (leaves.kin(last, base) or both_inputs):
+                    found[name] = path
+    return found
+
+
+def _by_place(rest: list[tuple], wanted: dict[str, tuple[int, ...]]) -> dict[str, tuple]:
+    """In order, unless only another order fits the shapes."""
+    straight, shapes = tuple(range(len(wanted))), list(wanted.values())
+    orders = permutations(range(len(rest)), len(wanted)) if len(rest) <= 7 else [straight]
+    fitting = (order for order in orders if [rest[k][1] for k in order] == shapes)
+    order = straight if [rest[k][1] for k in straight] == shapes else next(fitting, straight)
+    return {name: rest[k][0] for name, k in zip(wanted, order, strict=True)}
+
+
+def _by_shape(rest: list[tuple], wanted: dict[str, tuple[int, ...]]) -> dict[str, tuple]:
+    """Fewer gradients than arrays: each to its place, if its shape does not say otherwise."""
+    names, chosen = list(wanted), {}
+    for (path, shape), name in zip(rest, names, strict=False):
+        same = [n for n in names if wanted[n] == shape and n not in chosen]
+        if name not in chosen and (wanted[name] == shape or not same):
+            chosen[name] = path
+        elif same:
+            chosen[same[0]] = path
+    return chosen
 
 
 def _parts(returned: Any, path: tuple = ()) -> list[tuple[tuple, Any]]:

@@ -16,13 +16,17 @@ from gradcheck.core import CannotCheck, Result
 
 __all__ = [
     "Array",
+    "Constant",
     "Case",
+    "Checked",
     "Forward",
     "Backward",
     "spread",
     "upstream",
+    "choose_upstream",
     "frozen",
     "handed",
+    "random_signs",
     "directions",
     "check_case",
 ]

@@ -211,7 +211,10 @@ def test_a_peer_that_is_not_installed_is_named(monkeypatch):
             ["--workload", "W9"],
             "--workload is expected to be of W1, W2, W3, W4, W5, W6",
         ),
-        (["--peer", "numpy"], "--peer is expected to be of PyTorch, JAX, scikit-learn, got numpy"),
+        (
+            ["--peer", "numpy"],
+            "--peer is expected to be of PyTorch, PyTorch NHWC, JAX, scikit-learn, got",
+        ),
         (["--threads", "2"], "--threads is expected to be of default, 1, both, got 2"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import os
 import struct
+import sys
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -56,7 +57,7 @@ def problem(folder: Path) -> str:
     assert "--skip_bad trains on those" in summary
     rest = read_folder(folder, skip_bad=True)
     assert rest.skipped == [line.strip()] and rest.labels.tolist() == [0, 0, 1]
-    return line
+    return line.replace(os.sep, "/")
 
 
 # --- what is read ----------------------------------------------------------------
@@ -345,17 +346,15 @@ def test_a_class_of_folders_hints_at_the_right_level(folder):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
 def test_names_cannot_break_a_line_or_drive_the_terminal(folder):
-    for name in (
-        "line\nbreak.png",
-        "red\x1b[31m.png",
-        os.fsdecode(b"\xff.png"),
-        "\u540d \u524d.png",
-    ):
+    names = ["line\nbreak.png", "red\x1b[31m.png", "\u540d \u524d.png"]
+    if sys.platform != "darwin":  # whose file system has no such names
+        names.append(os.fsdecode(b"\xff.png"))
+    for name in names:
         (folder / "a" / name).write_bytes(b"?")
-    with pytest.raises(ValueError, match=r"4 files or folders") as told:
+    with pytest.raises(ValueError, match=rf"{len(names)} files or folders") as told:
         read_folder(folder)
     lines = str(told.value).split("\n")
-    assert len(lines) == 5 and all(line.isprintable() for line in lines)
+    assert len(lines) == 1 + len(names) and all(line.isprintable() for line in lines)
     assert any("line\\nbreak.png" in line for line in lines) and "\u540d \u524d" in str(told.value)
     assert printable("a\x1bb\ud8ffc") == "a\\x1bb\\ud8ffc"
 
