@@ -187,6 +187,16 @@ def test_random_signs_find_a_single_zeroed_entry_of_a_large_array():
         assert directions(lambda: (W**2).sum(), W, bad, 1.0, ways).wrong.any()
 
 
+def test_two_wrong_entries_that_may_cancel_do_not_in_eight_directions():
+    W = spread((20, 30), np.random.default_rng(1))
+    bad = 2 * W
+    bad[3, 4] += 0.1
+    bad[7, 8] -= 0.1
+    for seed in range(20):
+        ways = random_signs(W.shape, np.random.default_rng(seed))
+        assert directions(lambda: (W**2).sum(), W, bad, 1.0, ways).wrong.any()
+
+
 def test_taylor_order_is_two_when_right_and_falls_towards_one_when_wrong():
     p = spread((7,), np.random.default_rng(0))
     functions = lambda: np.tanh(p), lambda dy: {"p": dy * (1 - np.tanh(p) ** 2)}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradcheck import specimens
+from gradcheck import real, specimens
 from gradcheck.core import Result
 from gradcheck.diagnose import diagnose
 from gradcheck.hunt import choices
@@ -26,6 +26,12 @@ def test_our_own_gradients_are_right(target):
 def test_the_real_nets_are_right_on_real_digits(target):
     report = judge_real(target)
     assert report.ok, report
+
+
+def test_float32_gradients_that_stray_too_far_are_told(monkeypatch):
+    for gap, ok in ((1e-6, True), (1e-3, False)):
+        monkeypatch.setattr(real, "float32_gap", lambda target, seed, gap=gap: gap)
+        assert judge_real("functional").ok == ok
 
 
 def test_there_are_enough_plants_with_different_names():
