@@ -290,7 +290,8 @@ def main(
     with Run(ctx, rng) as run:
         (hidden,) = run.hidden_sizes([hidden_neurons], layers=1)
         params = init(X_train.shape[1], hidden, y_train.shape[1], rng)
-        weights, velocity = run.start(to_weights(params), to_weights(zeros(params)))
+        weights, velocity = to_weights(params), to_weights(zeros(params))
+        weights, velocity = run.start(weights, velocity, X_train, y_train)
         params, moving = from_weights(weights), from_weights(velocity)
         for _ in run.epochs():
             steps = train_epoch(params, moving, run.batches(X_train, y_train), *run.rates())

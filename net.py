@@ -570,7 +570,7 @@ def main(
     with Run(ctx, rng) as run:
         model = perceptron([X_train.shape[1], *run.hidden_sizes([100, 50]), y_train.shape[1]], seed)
         weights, velocity = to_weights(model.get_weights()), to_weights(model.get_velocity())
-        weights, velocity = run.start(weights, velocity)
+        weights, velocity = run.start(weights, velocity, X_train, y_train)
         model.set_weights(from_weights(weights))
         model.set_velocity(from_weights(velocity))
         for _ in run.epochs():

@@ -202,7 +202,8 @@ def main(
     with Run(ctx, rng) as run:
         run.folder = folder is not None
         net = build(run, X_val.shape[1:], len(data.names), rng)
-        weights, velocity = run.start(net.get_weights(), net.get_velocity())
+        weights, velocity = net.get_weights(), net.get_velocity()
+        weights, velocity = run.start(weights, velocity, data.X_train, data.y_train)
         net.set_weights(weights)
         net.set_velocity(velocity)
         for _ in run.epochs():

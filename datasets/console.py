@@ -105,7 +105,7 @@ def _resume(ctx: typer.Context, path: Path | None) -> Path | None:
 
         with one_line_errors():
             state = load_checkpoint(path)[2]
-            ctx.default_map = {"checkpoint": str(path), **state["options"]}
+            ctx.default_map = {**state["options"], "checkpoint": str(path)}
     return path
 
 
@@ -199,7 +199,10 @@ def warn(line: str) -> None:
     encoding = sys.stderr.encoding or "ascii"
     line = "\n  ".join(map(printable, line.split("\n  ")))  # only a list of files has such lines
     text = f"{program()}: {line}".encode(encoding, "backslashreplace").decode(encoding)
-    print(text, file=sys.stderr, flush=True)
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:  # nobody reads it: no reason to stop
+        sys.stderr = _nowhere()
 
 
 class one_line_errors:
@@ -237,4 +240,7 @@ def run(app: typer.Typer) -> None:
     with one_line_errors():
         name = program()
         called = f"python {name}" if name.endswith(".py") else f"python -m {name}"
-        raise SystemExit(app(standalone_mode=False, prog_name=called))
+        code = app(standalone_mode=False, prog_name=called)
+        if code == 130:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
+        raise SystemExit(code)

@@ -4,12 +4,10 @@ It watches the loop and never takes part in it: the arithmetic stays in the netw
 """
 
 import csv
-import itertools
 import os
 import signal
 import tempfile
 import time
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from datasets.decode import look
 from datasets.files import atomic, check_target, printable, regular_file
 from datasets.mnist import MNIST
 from datasets.schedules import at_epoch
+from datasets.state import amount, count, fingerprint, text, unused
 from datasets.weights import Weights, load_checkpoint, load_weights, match_weights, save_weights
 
 __all__ = ["Run", "given", "saved"]
@@ -55,8 +54,9 @@ class Run:
         self.loss_sum, self.hits, self.seconds = 0.0, 0, 0.0  # of the epoch in progress
         self.history: list[dict[str, float]] = []
         self.rng_state = rng.bit_generator.state  # before the shuffle of this epoch
-        self.kept: tuple[Weights, Weights] | None = None  # of the last whole epoch
-        self.interrupted = False
+        self.kept: tuple[Weights, Weights] | None = None  # of the last whole epoch, or the start
+        self.kept_since = ""
+        self.training, self.interrupted = False, False
         self.folder = False  # are the images those of a folder, and not of a file?
 
     def _check_targets(self) -> None:
@@ -102,47 +102,66 @@ class Run:
             raise FloatingPointError(f"epoch {self.epoch + 1}: {error}{self._rescue()}") from None
 
     def _interrupt(self, *_: Any) -> None:
+        if not self.training:
+            raise KeyboardInterrupt
         self.interrupted = True  # the step in progress ends first; a second Ctrl-C stops at once
         signal.signal(signal.SIGINT, self._handler)
 
     def _rescue(self) -> str:
         path = self.options["save"]
-        if not path or self.kept is None or not self.epoch:
+        if not path or self.kept is None or not self.kept_since:
             return ""
-        return f"; the weights after epoch {self.epoch} are in {saved(path, self.kept[0])}"
+        return f"; the weights {self.kept_since} are in {saved(path, self.kept[0])}"
 
     # --- weights that come in ---------------------------------------------------
 
-    def start(self, weights: Weights, velocity: Weights) -> tuple[Weights, Weights]:
-        """The weights and velocity to begin with: those given, or those of --load or --resume."""
+    def start(
+        self, weights: Weights, velocity: Weights, X: npt.NDArray, y: Array
+    ) -> tuple[Weights, Weights]:
+        """The weights and velocity to begin with: those given, or those of --load or --resume.
+
+        Raises ValueError for a checkpoint of a run that learnt other images than X, y.
+        """
         if self.options["resume"]:
             found, moving, state = load_checkpoint(self.path or "")
             weights = match_weights(found, weights, self.path or "")
             velocity = match_weights(moving, velocity, self.path or "")
-            self._go_on(state)
+            self._go_on(state, fingerprint(X, y), len(X))
         elif self.options["load"]:
             weights = match_weights(load_weights(self.path or ""), weights, self.path or "")
-        self.kept = _copy(weights), _copy(velocity)
+        self.kept, self.images = (_copy(weights), _copy(velocity)), fingerprint(X, y)
         say(f"{sum(array.size for array in velocity.values()):,} parameters")
         return weights, velocity
 
-    def _go_on(self, state: dict[str, Any]) -> None:
+    def _go_on(self, state: dict[str, Any], images: int, n_samples: int) -> None:
         try:
             self.rng.bit_generator.state = self.rng_state = state["rng"]
             self.epoch, self.step = count(state["epoch"]), count(state["step"])
-            self.loss_sum, self.hits = float(state["loss_sum"]), count(state["hits"])
-            self.seconds, self.images = float(state["seconds"]), count(state["images"])
+            self.loss_sum, self.hits = amount(state["loss_sum"]), count(state["hits"])
+            self.seconds, learnt = amount(state["seconds"]), count(state["images"])
             self.history = [dict(row) for row in state["history"]]
-            sum(float(value) for row in self.history for value in row.values())
+            for row in self.history:
+                amount(sum(amount(row[name]) for name in ("epoch", "loss", "accuracy", "seconds")))
             batch_size = count(state["options"]["batch_size"])
+            self.seen = self.step * batch_size
+            if learnt == images and (self.seen >= n_samples or self.hits > self.seen):
+                raise ValueError(f"{self.hits} hits in {self.seen} of {n_samples} samples")
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise ValueError(f"{self.path}: the state of the run is damaged ({error!r})") from None
+        if learnt != images:
+            raise ValueError(f"{self.path}: the run learnt other images than those of now")
+        place = f"within epoch {self.epoch + 1}"
         if self.step and batch_size != self.batch_size:
             raise ValueError(
-                f"{self.path}: the run was stopped within an epoch in batches of {batch_size}, "
+                f"{self.path}: the run was stopped {place} in batches of {batch_size}, "
                 f"it cannot go on with --batch_size {self.batch_size}"
             )
-        self.seen = self.step * batch_size
+        if self.step and self.n_epochs <= self.epoch:
+            raise ValueError(
+                f"{self.path}: the run was stopped {place}, it cannot end after "
+                f"--epochs {self.n_epochs}"
+            )
+        self.kept_since = f"{place}, step {self.step}" if self.step else f"after epoch {self.epoch}"
 
     def hidden_sizes(self, wanted: list[int], layers: int | None = None) -> list[int]:
         """The sizes of the hidden layers: those wanted, unless a weight file brings others.
@@ -172,7 +191,9 @@ class Run:
     def epochs(self) -> Iterator[int]:
         """The epochs still to do, from 0."""
         while self.epoch < self.n_epochs:
+            self.training = True
             yield self.epoch
+        self.training = False
 
     def rates(self) -> tuple[float, float]:
         """Learning rate and momentum of this epoch."""
@@ -180,10 +201,7 @@ class Run:
 
     def batches(self, X: Array, y: Array) -> Iterator[tuple[Array, Array]]:
         """The minibatches that are left of this epoch."""
-        images = fingerprint(X, y)
-        if self.images not in (None, images):
-            raise ValueError(f"{self.path}: the run learnt other images than those of now")
-        self.n_samples, self.images = len(X), images
+        self.n_samples = len(X)
         self.rng_state = self.rng.bit_generator.state
         return minibatches(X, y, self.batch_size, self.rng, self.step)
 
@@ -238,7 +256,7 @@ class Run:
         self.epoch, self.step, self.seen = self.epoch + 1, 0, 0
         self.loss_sum, self.hits, self.seconds = 0.0, 0, 0.0
         self.rng_state = self.rng.bit_generator.state
-        self.kept = _copy(weights), _copy(velocity)
+        self.kept, self.kept_since = (_copy(weights), _copy(velocity)), f"after epoch {self.epoch}"
         try:
             if self.options["history"]:
                 _write_csv(self.options["history"], self.history)
@@ -251,7 +269,7 @@ class Run:
             self._leave(weights, velocity)
 
     def _leave(self, weights: Weights, velocity: Weights) -> None:
-        path = self.options["checkpoint"] or _unused(f"{Path(program()).stem}_stopped")
+        path = self.options["checkpoint"] or unused(f"{Path(program()).stem}_stopped")
         path = saved(path, weights, velocity, self._state())
         place = f"stopped in epoch {self.epoch + 1} after step {self.step}"
         say(f"{place}; go on with --resume {printable(path)}")
@@ -260,7 +278,7 @@ class Run:
     def _state(self) -> dict[str, Any]:
         leave_out = ("resume", "load", "digits")
         options = {
-            name: value if type(value) in (bool, int, float, str, tuple) else str(value)
+            name: value if type(value) in (bool, int, float, str, tuple) else text(value)
             for name, value in self.options.items()
             if value is not None and name not in leave_out
         }
@@ -306,25 +324,6 @@ def saved(
         fallback = Path(tempfile.mkdtemp()) / path.name
         save_weights(fallback, weights, velocity, state)
         return fallback
-
-
-def _unused(stem: str) -> Path:
-    """stem.h5, or the first of stem_2.h5, stem_3.h5, ... that is not there."""
-    names = (Path(f"{stem}_{n}.h5" if n > 1 else f"{stem}.h5") for n in itertools.count(1))
-    return next(path for path in names if not path.exists())
-
-
-def count(value: Any) -> int:
-    """A number from a checkpoint as an integer of 0 or more."""
-    if type(value) is not int or value < 0:
-        raise ValueError(f"expected 0 or more, got {value!r}")
-    return value
-
-
-def fingerprint(X: npt.NDArray, y: npt.NDArray) -> int:
-    """A number that tells one training set from another: all targets, up to 100 samples."""
-    some = X[:: len(X) // 100 + 1]
-    return zlib.crc32(some.tobytes(), zlib.crc32(y.tobytes()))
 
 
 def _copy(weights: Weights) -> Weights:

@@ -16,7 +16,7 @@ from gradcheck.load import seeded
 from gradcheck.purity import where
 from gradcheck.signature import Argument, fill
 
-__all__ = ["Call", "Run", "is_real", "copied", "assign"]
+__all__ = ["Call", "Run", "is_real", "copied", "assign", "by_name", "parts_of"]
 
 OUTPUTS = (
     "output",
@@ -49,14 +49,15 @@ def is_real(value: Any) -> bool:
     return number and not isinstance(value, Constant)
 
 
-def uncopyable(thing: Any) -> dict[int, Any]:
+def uncopyable(thing: Any, depth: int = 4) -> dict[int, Any]:
     """What an object holds that Python cannot copy, by id: a module, a lock, an open file."""
-    found = {}
+    found: dict[int, Any] = {}
     for value in vars(thing).values() if hasattr(thing, "__dict__") else ():
         try:
             copy.deepcopy(value)
         except Exception:
-            found[id(value)] = value
+            whole = depth == 0 or isinstance(value, types.ModuleType)
+            found |= (not whole and uncopyable(value, depth - 1)) or {id(value): value}
     return found
 
 
@@ -261,8 +262,8 @@ def assign(returned: Any, wanted: dict[str, tuple[int, ...]]) -> dict[str, tuple
 
     By name in a dictionary; in a tuple by place where the shapes agree, else by shape.
     """
-    flat = _parts(returned)
-    found = _by_name([path for path, _ in flat], list(wanted))
+    flat = parts_of(returned)
+    found = by_name([path for path, _ in flat], list(wanted))
     rest = [
         (path, np.shape(v))
         for path, v in flat
@@ -273,7 +274,8 @@ def assign(returned: Any, wanted: dict[str, tuple[int, ...]]) -> dict[str, tuple
     return found | place(rest, {name: wanted[name] for name in names})
 
 
-def _by_name(paths: list[tuple], wanted: list[str]) -> dict[str, tuple]:
+def by_name(paths: list[tuple], wanted: list[str]) -> dict[str, tuple]:
+    """The paths whose last name, dW or "W", says that they lead to the gradient of an array."""
     found: dict[str, tuple] = {}
     for path in paths:
         names = [k for k in path if isinstance(k, str)]
@@ -307,9 +309,10 @@ def _by_shape(rest: list[tuple], wanted: dict[str, tuple[int, ...]]) -> dict[str
     return chosen
 
 
-def _parts(returned: Any, path: tuple = ()) -> list[tuple[tuple, Any]]:
+def parts_of(returned: Any, path: tuple = ()) -> list[tuple[tuple, Any]]:
+    """The arrays and numbers inside tuples, lists and dictionaries, with the way to each."""
     if isinstance(returned, dict):
-        return [p for k, v in returned.items() for p in _parts(v, (*path, k))]
+        return [p for k, v in returned.items() for p in parts_of(v, (*path, k))]
     if isinstance(returned, (tuple, list)):
-        return [p for k, v in enumerate(returned) for p in _parts(v, (*path, k))]
+        return [p for k, v in enumerate(returned) for p in parts_of(v, (*path, k))]
     return [(path, returned)] if isinstance(returned, (np.ndarray, float, int, np.number)) else []

@@ -1,5 +1,6 @@
 """One reading of an interface: find the parameters, and where their gradients appear."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck import leaves
-from gradcheck.calls import Call, Run, assign, is_real
+from gradcheck.calls import Call, Run, assign, by_name, is_real, parts_of
 from gradcheck.case import Array, Case
 from gradcheck.core import CannotCheck
 
@@ -128,21 +129,25 @@ class Finder:
         self, params: list[leaves.Path], gradients: set[leaves.Path]
     ) -> list[leaves.Path]:
         """Arrays that move the output under names that say nothing: parameters, if backward
-        returned something for each of them; else a note that they are not checked."""
+        returned something of their name or shape; else a note that they are not checked."""
         if self.call.thing is None or self.options.params is not None:
             return params
-        held = [p for p, v in leaves.leaves(self.call.thing) if is_real(v) and v.size]
+        held = {p: v.shape for p, v in leaves.leaves(self.call.thing) if is_real(v) and v.size}
         unnamed = [p for p in held if p not in params and p not in gradients and self._matters(p)]
-        parts = self.probe.returned
-        together = [p for p in held if p in params or p in unnamed]
-        if isinstance(parts, tuple | list) and len(parts) == len(self.inputs) + len(together):
-            return together
+        parts = parts_of(self.probe.returned)
+        named = by_name([path for path, _ in parts], list(map(leaves.label, unnamed)))
+        left = Counter(np.shape(v) for _, v in parts if isinstance(v, np.ndarray))
+        left -= Counter([v.shape for v in self.inputs.values()] + [held.get(p) for p in params])
+        shapes = Counter(held[p] for p in unnamed)
+        taken = [p for p in unnamed if leaves.label(p) in named or left[held[p]] == shapes[held[p]]]
         self.notes += [
-            f"{leaves.label(p)} {np.shape(leaves.get(self.call.thing, p))} moves the output and "
+            f"{leaves.label(p)} {held[p]} moves the output and "
             "has no gradient that was found: not checked (--params, --grads)"
             for p in unnamed
+            if p not in taken
         ]
-        return params
+        ours = [p for p in held if p in params or p in taken]  # in the order of the object
+        return ours + [p for p in params if p not in held]
 
     def _gradients(self, params: list[leaves.Path]) -> dict[str, leaves.Path]:
         held = list(self.after.items())
@@ -207,9 +212,12 @@ class Finder:
         v, y = leaves.get(self.call.thing, p), self.call.start().forward()
         before = v.copy()
         v += 0.1
-        moved = self.call.start().forward()
-        v[...] = before
-        return not equal(y, moved)
+        try:
+            return not equal(y, self.call.start().forward())
+        except CannotCheck:  # forward refuses the value that we made up
+            return True
+        finally:
+            v[...] = before
 
     # the case
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import net
-from datasets import console, load_weights, save_weights
+from datasets import console, load_weights, report, save_weights
 from datasets.bar import Bar
 from datasets.runs import Run
 
@@ -251,6 +251,35 @@ def test_a_run_stopped_within_an_epoch_goes_on_with_its_batches_and_its_images(
     assert code == 2 and f"{stopped}: the run learnt other images than those of now" in err
 
 
+def test_a_stopped_run_ends_no_earlier_than_it_was_stopped(call, stopped):
+    code, _, err = call("net", "--resume", stopped, "--epochs", 1)
+    assert code == 2 and "stopped within epoch 2, it cannot end after --epochs 1" in err
+
+
+def test_what_is_saved_when_a_resumed_run_diverges_is_named(call, stopped):
+    words = ("--lr", "1e30", "--save", "w.h5")
+    code, _, err = call("net", "--resume", stopped, *words)
+    assert code == 1 and "the weights within epoch 2, step 5 are in w.h5" in err
+    assert same_weights("w.h5", stopped)
+
+
+def test_a_resumed_run_writes_to_its_own_checkpoint(call, data, tmp_path, monkeypatch):
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "there")
+    call("net", "--data", data, "--epochs", 1, "--checkpoint", "c.h5", "--save", "w.h5")
+    monkeypatch.chdir(tmp_path)
+    call("net", "--resume", "there/c.h5", "--epochs", 2)
+    assert not Path("c.h5").exists() and not Path("w.h5").exists()
+    assert same_weights("there/c.h5", "there/w.h5")
+
+
+def test_ctrl_c_outside_of_training_stops_at_once(call, data, monkeypatch):
+    call("net", "--data", data, "--epochs", 1, "--save", "w.h5")
+    monkeypatch.setattr(report, "_pictures", lambda *_: signal.raise_signal(signal.SIGINT))
+    code, out, err = call("net", "--data", data, "--load", "w.h5", "--pictures", "p")
+    assert code == 130 and err == "net.py: stopped\n" and "pictures are in" not in out
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -263,6 +292,10 @@ def test_a_run_stopped_within_an_epoch_goes_on_with_its_batches_and_its_images(
         {"history": ["a"]},
         {"history": [{"seconds": "x"}]},
         {"images": None},
+        {"history": [{"epoch": 1, "loss": 0.5, "accuracy": 0.5}]},
+        {"step": 10**6},
+        {"hits": 10**9},
+        {"seconds": -5},
     ],
 )
 def test_a_damaged_state_is_one_line(call, stopped, change):
@@ -342,6 +375,23 @@ def test_a_closed_output_loses_no_weights(call, data, monkeypatch):
     assert not code and not err
     call("net", "--data", data, "--epochs", 2, "--save", "whole.h5")
     assert same_weights("w.h5", "whole.h5")
+
+
+class Full(io.StringIO):
+    """A file on a disk that is full."""
+
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_under_both_outputs_loses_no_weights(call, data, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Full())
+        patch.setattr(sys, "stderr", Full())
+        code, _, _ = call("net", "--data", data, "--epochs", 2, "--save", "w.h5")
+        sys.stdout.close()
+        sys.stderr.close()
+    assert not code and load_weights("w.h5")
 
 
 @pytest.mark.parametrize("columns", [20, 40, 70])

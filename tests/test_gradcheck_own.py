@@ -361,6 +361,44 @@ def test_an_array_that_moves_the_output_is_checked_or_named_whatever_it_is_calle
     assert "temperature (3,) moves the output" in str(check_layer(Forgotten(), (5, 3)))
 
 
+KEEP = np.array([0.5, 0.5])
+
+
+class Constants:
+    """A parameter under an odd name beside constants; backward returns what it likes."""
+
+    def __init__(self, give):
+        self.A, self.S = RNG.normal(size=(3, 4)), RNG.normal(size=4)
+        self.keep, self.give = KEEP, give
+
+    def forward(self, X):
+        if self.keep.sum() != 1:
+            raise ValueError("no shares")
+        self.X = X
+        return X @ self.A * self.S * self.keep[0]
+
+    def backward(self, dY):
+        dZ = dY * self.S * self.keep[0]
+        return self.give(dZ @ self.A.T, self.X.T @ dZ)
+
+
+@pytest.mark.parametrize(
+    "give",
+    [
+        lambda dX, dA: (dX, dA, np.linalg.norm(dA)),
+        lambda dX, dA: (dX, dA, None),
+        lambda dX, dA: (dX, [dA]),
+        lambda dX, dA: (dX, {"A": dA}),
+        lambda dX, dA: (dX, dA, {"norm": 1.0}),
+    ],
+)
+def test_constants_are_noted_and_what_is_returned_is_checked(give):
+    right = check_layer(Constants(give), (5, 3))
+    assert right and [row.name for row in right.rows] == ["X", "A"], right
+    assert "S (4,) moves the output" in str(right) and "keep (2,) moves the output" in str(right)
+    assert not check_layer(Constants(lambda dX, dA: give(dX, 2 * dA)), (5, 3))["A"].ok
+
+
 class Settings(Affine):
     """What a check must leave alone, and what cannot be copied."""
 
