@@ -87,9 +87,7 @@ def agree(everybody: dict[str, Contender]) -> None:
     losses = {name: first_losses(contender) for name, contender in everybody.items()}
     (first, expected), *others = losses.items()
     for name, got in others:
-        # Its other convolutions round more coarsely: 4e-5 after a step, where the rest has 1e-6.
-        rtol = 1e-2 if name == "PyTorch NHWC" else 1e-3
-        if not np.allclose(got, expected, rtol=rtol, atol=1e-5):
+        if not np.allclose(got, expected, rtol=everybody[name].rtol, atol=1e-5):
             work = everybody[name].work.name
             raise ValueError(
                 f"{work}: {name} does other work than {first}: "
@@ -280,10 +278,10 @@ def main(
     complete = names == list(NAMES) and not quick
     path = to or (RESULTS if complete else None)
     if scales:
-        found = in_fresh_process("1" if threads == "1" else "default", [*options, "--scaling"])
+        setting = "1" if threads == "1" else "default"
+        found = in_fresh_process(setting, [*options, "--scaling"])
         if path:
-            head = "One thread" if threads == "1" else "Default threads"
-            facts = f"{head}, {rounds} rounds, {timing.machine()}."
+            facts = f"{HEADS[setting]}, {rounds} rounds, {timing.machine()}."
             timing.put(path, "scaling", "\n\n".join(["## Scaling", SCALES, facts, *found]))
         return
     options += [f"--workload={name}" for name in names]

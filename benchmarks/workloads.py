@@ -137,6 +137,8 @@ def part(work: Workload, n: int, batch: int) -> Workload:
 class Contender:
     """Someone who trains: shuffled gives the batches of an epoch, train takes steps."""
 
+    rtol = 1e-3  # how far rounding may take the first losses
+
     def __init__(self, work: Workload, weights: Weights) -> None:
         self.work, self.rng = work, np.random.default_rng(0)
 

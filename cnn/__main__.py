@@ -1,6 +1,5 @@
 """python -m cnn: train a convolutional network on MNIST, a folder of pictures or an HDF5 file."""
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -129,15 +128,29 @@ def most_confused(counts: npt.NDArray[np.integer], names: list[str], rows: int =
 app = typer.Typer(**console.TRAINING)
 
 
-def share(text: str) -> float:
-    """The value of --val_split: above 0, or there would be no accuracy, and below 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < 1:
-        raise typer.BadParameter(f"expected a number above 0 and below 1, got {text}")
-    return value
+Dataset = Annotated[
+    Path | None,
+    console.option(
+        "--dataset", "--data", metavar="PATH",
+        help="A folder of class folders, or an HDF5 file.  [default: MNIST]",
+    ),
+]  # fmt: skip
+ImageSize = Annotated[
+    tuple[int, int] | None,
+    typer.Option(
+        "--image_size", metavar="H W", min=1, help="Bring all pictures of a folder to this size."
+    ),
+]
+ValSplit = Annotated[
+    float,
+    typer.Option(
+        "--val_split", parser=console.share, metavar="SHARE",
+        help="Share of a folder's pictures for validation.",
+    ),
+]  # fmt: skip
+SkipBad = Annotated[
+    bool, typer.Option("--skip_bad", help="Leave out files that are no good pictures.")
+]
 
 
 @app.command()
@@ -148,37 +161,10 @@ def main(
     epochs: console.Epochs = 3,
     batch_size: console.BatchSize = 100,
     seed: console.Seed = 0,
-    dataset: Annotated[
-        Path | None,
-        typer.Option(
-            "--dataset",
-            "--data",
-            metavar="PATH",
-            help="A folder of class folders, or an HDF5 file.  [default: MNIST]",
-            show_default=False,
-        ),
-    ] = None,
-    image_size: Annotated[
-        tuple[int, int] | None,
-        typer.Option(
-            "--image_size",
-            metavar="H W",
-            min=1,
-            help="Bring all pictures of a folder to this size.",
-        ),
-    ] = None,
-    val_split: Annotated[
-        float,
-        typer.Option(
-            "--val_split",
-            parser=share,
-            metavar="SHARE",
-            help="Share of a folder's pictures for validation.",
-        ),
-    ] = 0.1,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip_bad", help="Leave out files that are no good pictures.")
-    ] = False,
+    dataset: Dataset = None,
+    image_size: ImageSize = None,
+    val_split: ValSplit = 0.1,
+    skip_bad: SkipBad = False,
     train_size: console.TrainSize = None,
     save: console.Save = None,
     load: console.Load = None,

@@ -39,11 +39,10 @@ def export_images(
     ] = 50,
     data: Annotated[
         Path | None,
-        typer.Option(
+        console.option(
             "--data",
             metavar="FILE.h5",
             help="Where the images are, an HDF5 file.  [default: MNIST]",
-            show_default=False,
         ),
     ] = None,
 ) -> None:

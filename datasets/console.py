@@ -17,8 +17,9 @@ __all__ = [
     "Rates",
     "learning_rate",
     "momentum_rate",
-    "whole",
+    "share",
     "number",
+    "option",
     "LearningRate",
     "Momentum",
     "Epochs",
@@ -86,7 +87,18 @@ def _rates(text: str, expected: str, good: Callable[[float], bool]) -> Rates:
     return rates
 
 
-def whole(least: int) -> Callable[[str], int]:
+def share(text: str) -> float:
+    """The value of --val_split: above 0, or there would be no accuracy, and below 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1:
+        raise typer.BadParameter(f"expected a number above 0 and below 1, got {text}")
+    return value
+
+
+def _whole(least: int) -> Callable[[str], int]:
     """A parser for whole numbers of least or more."""
 
     def parse(text: str) -> int:
@@ -109,13 +121,14 @@ def _resume(ctx: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
-def _path(*names: str, help: str, **settings: Any) -> Any:
+def option(*names: str, help: str, **settings: Any) -> Any:
+    """An option whose default the help does not show: there is none, or the text names it."""
     return typer.Option(*names, help=help, show_default=False, **settings)
 
 
 def number(name: str, least: int, help: str, **settings: Any) -> Any:
     """An option that takes a whole number of least or more."""
-    return typer.Option(name, parser=whole(least), metavar="N", help=help, **settings)
+    return typer.Option(name, parser=_whole(least), metavar="N", help=help, **settings)
 
 
 LearningRate = Annotated[
@@ -129,7 +142,7 @@ BatchSize = Annotated[int, number("--batch_size", 1, "Images whose mean loss mak
 Seed = Annotated[int, number("--seed", 0, "Same seed, same run, bit for bit.")]
 Data = Annotated[
     Path | None,
-    _path("--data", metavar="FILE.h5", help="Images to learn, an HDF5 file.  [default: MNIST]"),
+    option("--data", metavar="FILE.h5", help="Images to learn, an HDF5 file.  [default: MNIST]"),
 ]
 TrainSize = Annotated[
     int | None,
@@ -138,11 +151,11 @@ TrainSize = Annotated[
     ),
 ]
 Save = Annotated[
-    Path | None, _path("--save", metavar="FILE.h5", help="Write the trained weights here.")
+    Path | None, option("--save", metavar="FILE.h5", help="Write the trained weights here.")
 ]
 Load = Annotated[
     Path | None,
-    _path(
+    option(
         "--load",
         metavar="FILE.h5",
         help="Start from these weights; trains only if --epochs is given.",
@@ -150,34 +163,34 @@ Load = Annotated[
 ]
 Checkpoint = Annotated[
     Path | None,
-    _path(
+    option(
         "--checkpoint", metavar="FILE.h5", help="Write all that --resume needs, after each epoch."
     ),
 ]
 Resume = Annotated[
     Path | None,
-    _path(
+    option(
         "--resume", metavar="FILE.h5", is_eager=True, callback=_resume,
         help="Go on from a checkpoint, with its options, bit for bit as if never stopped.",
     ),
 ]  # fmt: skip
 Predict = Annotated[
     Path | None,
-    _path("--predict", metavar="PICTURE...", help="Then tell which digits these pictures show."),
+    option("--predict", metavar="PICTURE...", help="Then tell which digits these pictures show."),
 ]
 Pictures = Annotated[
     Path | None,
-    _path("--pictures", metavar="DIR", help="Then draw weights, mistakes, confusions and curves."),
+    option("--pictures", metavar="DIR", help="Then draw weights, mistakes, confusions and curves."),
 ]
 HistoryFile = Annotated[
-    Path | None, _path("--history", metavar="FILE.csv", help="Write loss and accuracy per epoch.")
+    Path | None, option("--history", metavar="FILE.csv", help="Write loss and accuracy per epoch.")
 ]
 
 
 def program() -> str:
     """The command as it was called: functional_net.py, or cnn for python -m cnn."""
-    path = Path(sys.argv[0])
-    return path.parent.name if path.stem == "__main__" else path.name
+    called = Path(sys.argv[0])
+    return called.parent.name if called.stem == "__main__" else called.name
 
 
 def say(line: str = "") -> None:

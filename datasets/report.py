@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from datasets.console import say
 from datasets.files import printable
-from datasets.runs import ADVICE, Run, saved
+from datasets.runs import Run, saved
 from datasets.weights import Weights
 
 __all__ = ["report", "confusion", "image_shape"]
@@ -34,7 +34,8 @@ def report(
     P = np.concatenate([probabilities(X[i : i + 1000]) for i in range(0, len(X), 1000)])
     if not np.isfinite(P).all():
         run.kept = None  # what gives such scores is not worth keeping
-        raise FloatingPointError(f"the scores became inf or nan: {ADVICE}")
+        advice = "training has diverged, try a tenth of --lr"
+        raise FloatingPointError(f"the scores became inf or nan: {advice}")
     truth, guess = y.argmax(axis=1), P.argmax(axis=1)  # (N,)
     right = int(np.count_nonzero(truth == guess))
     path = run.options["save"] and saved(run.options["save"], weights)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
+from datasets import checks
 from datasets.bar import Bar
 from datasets.batches import minibatches
 from datasets.console import program, say, warn
@@ -29,7 +30,6 @@ from datasets.weights import Weights, load_checkpoint, load_weights, match_weigh
 __all__ = ["Run", "given", "saved"]
 
 Array = npt.NDArray[np.floating]
-ADVICE = "training has diverged, try a tenth of --lr"
 
 
 class Run:
@@ -64,15 +64,15 @@ class Run:
         if self.options["load"] and self.options["resume"]:
             raise ValueError("expected either --load or --resume, got both")
         read = [MNIST, self.options.get("data"), self.options.get("dataset"), *self.own_pictures]
-        taken = {os.path.realpath(path): "what is to be read" for path in read if path}
-        folder = os.path.realpath(self.options.get("dataset") or MNIST)
+        taken = {Path(os.path.realpath(path)): "what is to be read" for path in read if path}
+        folders = {place for place in taken if place.is_dir()}
         for name in ("save", "checkpoint", "history", "pictures"):
             if path := self.options[name]:
-                if Path(place := os.path.realpath(path)).is_relative_to(folder):
-                    taken[place] = "what is to be read"
-                if place in taken:
+                place = Path(os.path.realpath(path))
+                inside = "what is to be read" if folders & {*place.parents} else None
+                if what := taken.get(place, inside):
                     raise ValueError(
-                        f"--{name}: expected its own place, got {path}, which is {taken[place]}"
+                        f"--{name}: expected its own place, got {path}, which is {what}"
                     )
                 taken[place] = f"that of --{name}"
                 check_target(path / "curves.png" if name == "pictures" else path)
@@ -122,34 +122,36 @@ class Run:
 
         Raises ValueError for a checkpoint of a run that learnt other images than X, y.
         """
+        self.images = fingerprint(X, y)
         if self.options["resume"]:
             found, moving, state = load_checkpoint(self.path or "")
             weights = match_weights(found, weights, self.path or "")
             velocity = match_weights(moving, velocity, self.path or "")
-            self._go_on(state, fingerprint(X, y), len(X))
+            self._go_on(state, len(X))
         elif self.options["load"]:
             weights = match_weights(load_weights(self.path or ""), weights, self.path or "")
-        self.kept, self.images = (_copy(weights), _copy(velocity)), fingerprint(X, y)
+        self.kept = _copy(weights), _copy(velocity)
         say(f"{sum(array.size for array in velocity.values()):,} parameters")
         return weights, velocity
 
-    def _go_on(self, state: dict[str, Any], images: int, n_samples: int) -> None:
+    def _go_on(self, state: dict[str, Any], n_samples: int) -> None:
         try:
             self.rng.bit_generator.state = self.rng_state = state["rng"]
             self.epoch, self.step = count(state["epoch"]), count(state["step"])
             self.loss_sum, self.hits = amount(state["loss_sum"]), count(state["hits"])
-            self.seconds, learnt = amount(state["seconds"]), count(state["images"])
+            self.seconds, images = amount(state["seconds"]), count(state["images"])
             self.history = [dict(row) for row in state["history"]]
             for row in self.history:
                 amount(sum(amount(row[name]) for name in ("epoch", "loss", "accuracy", "seconds")))
             batch_size = count(state["options"]["batch_size"])
-            self.seen = self.step * batch_size
-            if learnt == images and (self.seen >= n_samples or self.hits > self.seen):
-                raise ValueError(f"{self.hits} hits in {self.seen} of {n_samples} samples")
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise ValueError(f"{self.path}: the state of the run is damaged ({error!r})") from None
-        if learnt != images:
+        if images != self.images:
             raise ValueError(f"{self.path}: the run learnt other images than those of now")
+        self.seen = self.step * batch_size
+        if self.seen >= n_samples or self.hits > self.seen:
+            what = f"{self.hits} hits in {self.seen} of {n_samples} samples"
+            raise ValueError(f"{self.path}: the state of the run is damaged ({what})")
         place = f"within epoch {self.epoch + 1}"
         if self.step and batch_size != self.batch_size:
             raise ValueError(
@@ -190,8 +192,8 @@ class Run:
 
     def epochs(self) -> Iterator[int]:
         """The epochs still to do, from 0."""
+        self.training = True
         while self.epoch < self.n_epochs:
-            self.training = True
             yield self.epoch
         self.training = False
 
@@ -236,10 +238,9 @@ class Run:
 
     def end_epoch(self, weights: Weights, velocity: Weights, judged: float) -> None:
         """Note the epoch, write history and checkpoint; after Ctrl-C, save and leave with 130."""
+        checks.weights(weights.values(), self.rates()[0])  # after Ctrl-C train_epoch has not asked
         if self.interrupted and self.seen < self.n_samples:
             self._leave(weights, velocity)
-        if not all(np.isfinite(array).all() for array in weights.values()):
-            raise FloatingPointError(f"the weights became inf or nan at step {self.step}: {ADVICE}")
         line = (
             f"epoch {self.epoch + 1}/{self.n_epochs}  {self._figures(self.seconds)}"
             f"  {self.judged_on} {judged:7.2%}  {self.seconds:.1f} s"

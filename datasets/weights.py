@@ -38,8 +38,9 @@ def save_weights(
 
     Raises OSError, and ValueError or TypeError for weights that load_weights would refuse.
     """
-    for arrays in (weights, velocity or weights):
-        _check_arrays("save_weights", arrays)
+    _check_arrays("save_weights", weights)
+    if velocity:
+        _check_arrays("save_weights", velocity)
     with write_h5(path) as file:
         for key, array in weights.items():
             file[key] = array

@@ -12,16 +12,12 @@ import numpy as np
 import typer
 
 from datasets import console
-from datasets.console import say
+from datasets.console import option, say
 from gradcheck.core import CannotCheck
 from gradcheck.report import Report, table, verdict
 
 NETS = ("functional", "net", "cnn")
 app = typer.Typer(**console.SETTINGS)
-
-
-def option(*names: str, help: str, **more: Any) -> Any:
-    return typer.Option(*names, help=help, show_default=False, **more)
 
 
 Words = Annotated[

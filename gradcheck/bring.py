@@ -274,11 +274,10 @@ def _best(readings: Iterator[tuple[tuple, str, Callable[[], Case]]], what: str) 
     Other inputs are for what cannot take real ones: a ReLU without a mask is right in (0, 1).
     """
     first: Case | None = None
-    most, usual = -1, ""
-    first_methods, first_kind = (), ""
+    most, way, usual = -1, ((), ""), ""
     trouble: CannotCheck | None = None
     for methods, kind, build in readings:
-        if first is not None and (methods, kind) != (first_methods, first_kind):
+        if first is not None and (methods, kind) != way:
             continue
         usual = usual or kind
         if kind == "positive" and usual == "given" and "nan" not in str(trouble):
@@ -296,8 +295,7 @@ def _best(readings: Iterator[tuple[tuple, str, Callable[[], Case]]], what: str) 
         if right == len(checked.results):
             return case
         if right > most:
-            first, most = case, right
-            first_methods, first_kind = methods, kind
+            first, most, way = case, right, (methods, kind)
     if first is None:
         raise trouble or CannotCheck(f"{what}: no way to call it was found")
     return first

@@ -61,10 +61,10 @@ def uncopyable(thing: Any, depth: int = 4) -> dict[int, Any]:
     return found
 
 
-def copied(thing: Any, shared: dict[int, Any] | None = None) -> Any:
+def copied(thing: Any) -> Any:
     """A deep copy that shares what cannot be copied; the thing itself where even that fails."""
     try:
-        return copy.deepcopy(thing, dict(uncopyable(thing) if shared is None else shared))
+        return copy.deepcopy(thing, uncopyable(thing))
     except Exception:
         return thing
 
@@ -107,7 +107,7 @@ class Call:
         return Run(self)
 
     def fresh(self) -> Any:
-        return copied(self.thing, self.shared) if self.copies else self.thing
+        return copy.deepcopy(self.thing, dict(self.shared)) if self.copies else self.thing
 
 
 class Run:

@@ -213,7 +213,7 @@ def test_a_peer_that_is_not_installed_is_named(monkeypatch):
         ),
         (
             ["--peer", "numpy"],
-            "--peer is expected to be of PyTorch, PyTorch NHWC, JAX, scikit-learn, got",
+            "--peer is expected to be of PyTorch, PyTorch NHWC, JAX, scikit-learn, got numpy",
         ),
         (["--threads", "2"], "--threads is expected to be of default, 1, both, got 2"),
     ],

@@ -58,6 +58,12 @@ def test_links_lead_to_files():
         assert link.startswith("http") or (ROOT / link).exists(), link
 
 
+def test_the_readme_names_programs_that_exist():
+    for script in re.findall(r"^python ((?:-m )?\S+)", README, re.M):
+        name = script.removeprefix("-m ").removesuffix(".py")
+        assert name in ("venv", "pip") or (ROOT / script).exists() or (ROOT / name).is_dir()
+
+
 @pytest.mark.parametrize(
     "command",
     [
