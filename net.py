@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from datasets import MNIST, at_epoch, checks, console, load_data, load_mnist, minibatches
-from datasets.report import report
-from datasets.runs import Run
+from datasets import MNIST, at_epoch, checks, load_data, load_mnist, minibatches
+from datasets.run import console
+from datasets.run.loop import Run
+from datasets.run.report import report
 from datasets.schedules import Schedule
-from datasets.weights import Weights
+from datasets.store.weights import Weights
 
 __all__ = [
     "InputLayer",

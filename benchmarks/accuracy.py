@@ -14,7 +14,7 @@ import typer
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from datasets import console  # noqa: E402
+from datasets.run import console  # noqa: E402
 
 TABLE = ROOT / "benchmarks" / "accuracy.md"
 COMMANDS = ("functional_net.py", "net.py --epochs 2", "-m cnn --epochs 1")

@@ -26,7 +26,7 @@ from benchmarks.floor import Bare, Gemms
 from benchmarks.peers import PEERS
 from benchmarks.timing import ROOT, Task
 from benchmarks.workloads import NAMES, OURS, Contender, Workload, workload
-from datasets import console
+from datasets.run import console
 
 RESULTS = ROOT / "benchmarks" / "results.md"
 FLOOR = "matrix products alone"

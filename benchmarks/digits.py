@@ -1,7 +1,7 @@
 """How well digits that are not MNIST's are read: printed in fonts, and drawn with strokes.
 
 Each is rendered at a random size, place, angle (up to 10 degrees) and polarity, half of them
-on paper under a lamp and with noise. datasets.digits.as_mnist brings them into MNIST's form,
+on paper under a lamp and with noise. datasets.read.digit.as_mnist brings them into MNIST's form,
 and networks classify them that have seen nothing but MNIST.
 
     python benchmarks/digits.py [--write]
@@ -19,9 +19,10 @@ import typer
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import datasets.digits  # noqa: E402
-from datasets import console, load_images, minibatches  # noqa: E402
-from datasets.digits import as_mnist  # noqa: E402
+import datasets.read.digit  # noqa: E402
+from datasets import load_images, minibatches  # noqa: E402
+from datasets.read.digit import as_mnist  # noqa: E402
+from datasets.run import console  # noqa: E402
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
@@ -267,7 +268,7 @@ def main(
 ) -> None:
     """Tell how well networks trained on MNIST alone read other digits, through as_mnist."""
     if not pen:
-        datasets.digits.THIN = 0.0
+        datasets.read.digit.THIN = 0.0
     X, y, X_test, y_test = load_images()
     truth = y_test.argmax(axis=1)
     networks = [train(X, y, np.random.default_rng(seed)) for train in (mlp, conv)]

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.workloads import Array, Batches, Contender, Workload
 from cnn.net import BLOCK
-from datasets.weights import Weights
+from datasets.store.weights import Weights
 
 __all__ = ["Gemms", "gemms", "Bare"]
 

@@ -35,8 +35,8 @@ import cnn.net
 import net
 from benchmarks.workloads import Array, Batches, Contender, Modular, Object, Workload, workload
 from cnn import kernels
-from datasets import console
-from datasets.weights import Weights
+from datasets.run import console
+from datasets.store.weights import Weights
 
 PAGE = timing.ROOT / "docs" / "why_is_it_fast.md"
 STEPS = {"W1": 300, "W2": 300, "W3": 40, "W4": 8, "W5": 3}  # of one round

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.workloads import Array, Batches, Contender, Workload
-from datasets.weights import Weights
+from datasets.store.weights import Weights
 
 __all__ = ["PEERS"]
 

@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import functional_net
 import net
 from cnn import CrossEntropyLoss, Linear, Net, ReLU
-from datasets import console, load_mnist, minibatches
+from datasets import load_mnist, minibatches
+from datasets.run import console
 
 Array = npt.NDArray[np.floating]
 Batches = Iterable[tuple[Array, Array]]

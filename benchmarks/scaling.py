@@ -20,7 +20,7 @@ from benchmarks import timing
 from benchmarks.floor import Gemms
 from benchmarks.timing import ROOT, Task
 from benchmarks.workloads import OURS, Contender, part, workload
-from datasets.runs import Run
+from datasets.run.loop import Run
 
 __all__ = ["SIZES", "BATCHES", "images", "batches", "around", "memory", "starts"]
 

@@ -15,7 +15,7 @@ import functional_net
 import net
 from cnn.net import hits
 from datasets import load_images, minibatches, one_hot
-from datasets.weights import Weights
+from datasets.store.weights import Weights
 
 __all__ = ["Workload", "Contender", "NAMES", "workload", "OURS"]
 

@@ -22,11 +22,12 @@ from cnn import (
     Softmax,
 )
 from cnn.kernels import Array
-from datasets import MNIST, console, load_images, one_hot
-from datasets.console import say
-from datasets.report import confusion, report
-from datasets.runs import Run, given
-from datasets.weights import load_weights
+from datasets import MNIST, load_images, one_hot
+from datasets.run import console
+from datasets.run.console import say
+from datasets.run.loop import Run, given
+from datasets.run.report import confusion, report
+from datasets.store.weights import load_weights
 
 CHANNELS = 8, 16  # of the two convolutions
 
@@ -90,7 +91,7 @@ def from_folder(
     rng: np.random.Generator,
 ) -> Images:
     """A folder of class folders; a share of each class is put aside for validation."""
-    from datasets.folders import read_folder, split
+    from datasets.read.folders import read_folder, split
 
     X, labels, names, skipped = read_folder(path, image_size, skip_bad)
     for line in skipped:

@@ -18,7 +18,7 @@ from cnn.layer import Layer
 from cnn.losses import Loss
 from datasets import checks
 from datasets.schedules import short
-from datasets.weights import Weights, match_weights
+from datasets.store.weights import Weights, match_weights
 
 __all__ = ["Net"]
 

@@ -5,10 +5,10 @@ image sets, one-hot targets, minibatches, toy sets, weight files.
 """
 
 from datasets.batches import minibatches, one_hot
-from datasets.mnist import MNIST, load_data, load_images, load_mnist
+from datasets.read.mnist import MNIST, load_data, load_images, load_mnist
 from datasets.schedules import at_epoch
+from datasets.store.weights import load_weights, save_weights
 from datasets.toys import blobs, spirals, xor
-from datasets.weights import load_weights, save_weights
 
 __all__ = [
     "MNIST",

@@ -6,10 +6,10 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from datasets import console
-from datasets.console import say
-from datasets.files import printable
-from datasets.mnist import MNIST, load_images
+from datasets.read.mnist import MNIST, load_images
+from datasets.run import console
+from datasets.run.console import say
+from datasets.store.files import printable
 
 app = typer.Typer(**console.SETTINGS, help=__doc__)
 
@@ -24,7 +24,7 @@ def import_idx(
     to: Annotated[Path, typer.Option("--to", metavar="FILE.h5", help="The HDF5 file to write.")],
 ) -> None:
     """Write MNIST, or a set of the same form (Fashion-MNIST, KMNIST), as one HDF5 file."""
-    from datasets.idx import import_idx
+    from datasets.read.idx import import_idx
 
     for key, shape in import_idx(folder, to).items():
         say(f"{key:13}{shape}")
@@ -47,7 +47,7 @@ def export_images(
     ] = None,
 ) -> None:
     """Write training images as a folder of class folders, to try python -m cnn --dataset DIR."""
-    from datasets.folders import export_images
+    from datasets.read.folders import export_images
 
     X, y, _, _ = load_images(data or MNIST)
     pixels = np.rint(X * 255).astype(np.uint8)  # (N, C, H, W)
@@ -65,7 +65,7 @@ def export_shapes(
     seed: Annotated[int, console.number("--seed", 0, "Same seed, same pictures.")] = 0,
 ) -> None:
     """Write a toy set in colour: drawn shapes, a class folder for each."""
-    from datasets.folders import draw_shapes, export_images
+    from datasets.read.folders import draw_shapes, export_images
 
     images, labels, names = draw_shapes(per_class, size, np.random.default_rng(seed))
     count = export_images(images, labels, to, per_class, names)

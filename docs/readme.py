@@ -12,7 +12,7 @@ import typer
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from datasets import console  # noqa: E402
+from datasets.run import console  # noqa: E402
 from docs.excerpt import excerpt  # noqa: E402
 
 README = ROOT / "README.md"

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from datasets import console
-from datasets.console import option, say
+from datasets.run import console
+from datasets.run.console import option, say
 from gradcheck.core import CannotCheck
 from gradcheck.report import Report, table, verdict
 

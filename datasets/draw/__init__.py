@@ -1,0 +1,1 @@
+"""Pictures out: sheets of weights and mistakes, curves, drawn shapes."""

@@ -1,0 +1,1 @@
+"""Arrays in: MNIST and other image sets, folders of pictures, one picture."""

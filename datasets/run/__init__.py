@@ -1,0 +1,1 @@
+"""One training run from the command line: options, progress, checkpoints, report."""

@@ -1,0 +1,242 @@
+"""Weight files and checkpoints: written whole or not at all, and never trusted when read."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from datasets import load_mnist, load_weights, save_weights
+from datasets.store.files import atomic
+from datasets.store.weights import load_checkpoint, match_weights
+
+ROOT = Path(__file__).resolve().parents[2]
+TRIES = 150 * int(os.environ.get("FUZZ", "1"))  # damaged files a reader; FUZZ=100 tries more
+
+
+def some_weights(seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    shapes = {"layer_1/W": (4, 3), "layer_1/b": (3,), "layer_2/W": (3, 2), "layer_2/b": (2,)}
+    return {key: rng.standard_normal(shape).astype(np.float32) for key, shape in shapes.items()}
+
+
+def some_checkpoint(path: Path) -> Path:
+    rng = np.random.default_rng(0).bit_generator.state
+    save_weights(path, some_weights(), some_weights(1), {"options": {"lr": "0.1"}, "rng": rng})
+    return path
+
+
+# --- round trip -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_saved_comes_back_bit_for_bit_in_order(tmp_path, dtype):
+    weights = {f"layer_{i}/W": np.full((i, 2), 1 / i, dtype) for i in range(1, 12)}
+    save_weights(tmp_path / "new folder" / "w.h5", weights)
+    found = load_weights(tmp_path / "new folder" / "w.h5")
+    assert list(found) == list(weights)  # layer_2 before layer_10
+    assert all(found[key].tobytes() == weights[key].tobytes() for key in weights)
+    assert {array.dtype for array in found.values()} == {np.dtype(dtype)}
+
+
+def test_a_checkpoint_is_a_weight_file_and_more(tmp_path):
+    path = some_checkpoint(tmp_path / "c.h5")
+    assert load_weights(path).keys() == some_weights().keys()
+    _, velocity, state = load_checkpoint(path)
+    assert np.array_equal(velocity["layer_2/W"], some_weights(1)["layer_2/W"])
+    rng = np.random.default_rng(1)
+    rng.bit_generator.state = state["rng"]
+    assert rng.random() == np.random.default_rng(0).random()
+
+
+def test_keras_and_pytorch_orientation_is_what_the_readme_says(tmp_path):
+    import net
+
+    model = net.perceptron([5, 4, 3])
+    weights = net.to_weights(model.get_weights())
+    assert weights["layer_1/W"].shape == (5, 4)  # Dense.set_weights([W, b]); Linear.weight is W.T
+    assert weights["layer_2/b"].shape == (3,)
+    assert all(map(np.array_equal, net.from_weights(weights), model.get_weights()))
+
+
+# --- written whole or not at all ---------------------------------------------------------
+
+
+def test_a_crash_while_writing_leaves_the_old_file_whole(tmp_path):
+    path = some_checkpoint(tmp_path / "w.h5")
+    before = path.read_bytes()
+    bad = some_weights() | {"layer_3/W": "no array"}
+    with pytest.raises(AttributeError), atomic(path) as name:
+        Path(name).write_bytes(b"half")
+        bad["layer_3/W"].shape  # noqa: B018
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["w.h5"]
+
+
+def test_a_full_disk_leaves_the_old_file_whole(tmp_path, monkeypatch):
+    path = some_checkpoint(tmp_path / "w.h5")
+    before = path.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_weights(path, some_weights(2))
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["w.h5"]
+
+
+def test_a_folder_in_the_place_of_the_file_is_told(tmp_path):
+    with pytest.raises(IsADirectoryError, match="expected a file to write, this is a folder"):
+        save_weights(tmp_path, some_weights())
+
+
+# --- never trusted -----------------------------------------------------------------------
+
+
+def rewritten(path: Path, key: str, value: object) -> Path:
+    with h5py.File(path, "a") as file:
+        del file[key]
+        if value is not None:
+            file[key] = value
+    return path
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("layer_1/W", np.full((4, 3), np.nan), "layer_1/W is expected to hold finite floats"),
+        ("layer_1/W", np.zeros((4, 3), int), "layer_1/W is expected to hold floats, got int64"),
+        ("layer_1/W", b"text", "layer_1/W is expected to be an array of numbers"),
+        ("layer_1/W", h5py.ExternalLink("/etc/passwd", "/W"), "layer_1/W is a link to another"),
+        ("layer_1", h5py.SoftLink("/layer_2"), "layer_1/W is a link|layer_1/b is a link|layer_1"),
+        ("layer_1", np.zeros(3), "layer_1 is expected to be a group of arrays"),
+        ("layer_1", h5py.ExternalLink("/dev/zero", "/"), "layer_1 is a link to another place"),
+        ("run/state", np.frombuffer(b"[" * 10**5, np.uint8), "run/state is expected to be JSON"),
+        ("run", None, "expected a checkpoint, found weights only: use --load"),
+        ("run/state", np.zeros(4, np.uint8), "run/state is expected to be JSON"),
+        ("run/state", np.frombuffer(b"[1]", np.uint8), "hold the options of a run"),
+        ("run/velocity", None, "expected run/velocity, found layer_1, layer_2, run"),
+    ],
+)
+def test_a_damaged_checkpoint_is_told_in_one_line(tmp_path, key, value, message):
+    path = rewritten(some_checkpoint(tmp_path / "c.h5"), key, value)
+    with pytest.raises(ValueError, match=message) as error:
+        load_checkpoint(path)
+    assert "\n" not in str(error.value) and "c.h5" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        ([np.ones(3)], TypeError, "expected a dictionary of weights, got list"),
+        ({}, ValueError, "expected weights named layer_1/W, layer_1/b, ..., found none"),
+        ({"W": np.ones(3)}, ValueError, "expected a name like layer_1/W, got 'W'"),
+        ({"layer_12345/W": np.ones(3)}, ValueError, "expected a name like layer_1/W"),
+        ({"layer_1/W": np.ones(3, int)}, ValueError, "expected to hold floats, got int64"),
+        ({"layer_1/W": [1.0]}, ValueError, "expected to hold floats, got list"),
+        ({"layer_1/W": np.full(3, np.nan)}, ValueError, "finite floats, got nan or inf"),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(tmp_path, weights, error, message):
+    save_weights(tmp_path / "w.h5", some_weights())
+    with pytest.raises(error, match=message):
+        save_weights(tmp_path / "w.h5", weights)
+    assert load_weights(tmp_path / "w.h5").keys() == some_weights().keys()
+
+
+def test_a_data_file_holds_no_weights():
+    from datasets import MNIST
+
+    with pytest.raises(ValueError, match=r"expected weights named layer_1/W, layer_1/b, .*none"):
+        load_weights(MNIST)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"layer_2/b": None}, r"expects layer_2/b of shape \(2,\), the file has no layer_2/b"),
+        ({"layer_3/W": np.zeros((2, 2))}, r"no layer_3/W, the file has layer_3/W of shape \(2, 2"),
+        ({"layer_1/W": np.zeros((4, 5))}, r"layer_1/W of shape \(4, 3\), .* of shape \(4, 5\)"),
+    ],
+)
+def test_another_architecture_is_told_by_its_first_difference(change, message):
+    weights = {k: v for k, v in (some_weights() | change).items() if v is not None}
+    with pytest.raises(ValueError, match=f"w.h5: this network .*{message}"):
+        match_weights(weights, some_weights(), "w.h5")
+
+
+def damaged(whole: bytes, rng: np.random.Generator) -> bytes:
+    """Some bytes changed, or cut short, or nothing but noise."""
+    kind, data = rng.integers(10), np.frombuffer(whole, np.uint8).copy()
+    if kind == 0:
+        return whole[: rng.integers(len(whole))]
+    if kind == 1:
+        return rng.bytes(int(rng.integers(1, 3000)))
+    data[rng.integers(0, len(data), rng.integers(1, 8))] = rng.integers(0, 256)
+    return data.tobytes()
+
+
+@pytest.mark.parametrize("reader", [load_mnist, load_weights, load_checkpoint])
+def test_damaged_files_raise_the_documented_errors_only(tmp_path, reader):
+    from test_datasets import small_file
+
+    build = small_file if reader is load_mnist else some_checkpoint
+    whole, path = build(tmp_path / "whole.h5").read_bytes(), tmp_path / "damaged.h5"
+    rng, refused = np.random.default_rng(0), 0
+    for _ in range(TRIES):
+        path.write_bytes(damaged(whole, rng))
+        try:
+            reader(path)
+        except ValueError as error:
+            refused += 1
+            assert "\n" not in str(error) and "damaged.h5" in str(error)
+    assert refused > TRIES / 10
+
+
+# --- killed runs go on ---------------------------------------------------------------------
+
+
+def run(command: str, *words: object) -> list[str]:
+    return [sys.executable, *command.split(), *map(str, words)]
+
+
+def killed_and_resumed(tmp_path: Path, command: str, data: Path, seed: int) -> None:
+    """Kill a run by SIGKILL at a random moment, resume it until it ends, compare the weights."""
+    options = ("--data", data, "--epochs", 25, "--seed", seed, "--momentum", 0.5)
+    whole, parts, checkpoint = (tmp_path / f"{name}.h5" for name in ("whole", "parts", "check"))
+    subprocess.run(run(command, *options, "--save", whole), cwd=ROOT, check=True, timeout=60)
+    moments = np.random.default_rng(seed)
+    words = run(command, *options, "--save", parts, "--checkpoint", checkpoint)
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        while not checkpoint.exists() and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0, 0.05))
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    subprocess.run(run(command, "--resume", checkpoint), cwd=ROOT, check=True, timeout=60)
+    one, two = load_weights(whole), load_weights(parts)
+    assert all(np.array_equal(one[key], two[key]) for key in {*one, *two})
+
+
+KILLS = [("functional_net.py", 0), ("-m cnn", 1)]
+COMMANDS = ("functional_net.py", "net.py", "-m cnn")
+MORE_KILLS = [(COMMANDS[seed % 3], seed) for seed in range(2, 20)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize(
+    ("command", "seed"),
+    [*KILLS, *[pytest.param(*kill, marks=pytest.mark.slow) for kill in MORE_KILLS]],
+)
+def test_a_killed_run_goes_on_bit_for_bit(tmp_path, command, seed):
+    from test_datasets import small_file
+
+    rng = np.random.default_rng(0)
+    train = {"train_data": rng.random((600, 8, 8)), "train_labels": rng.integers(0, 3, 600)}
+    test = {"test_data": rng.random((60, 8, 8)), "test_labels": np.arange(60) % 3}
+    killed_and_resumed(tmp_path, command, small_file(tmp_path / "d.h5", **train, **test), seed)
