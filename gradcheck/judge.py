@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from gradcheck import core, purity, suspects
+from gradcheck import core, purity
 from gradcheck.case import Array, Case, Checked, check_case, choose_upstream, directions, upstream
 from gradcheck.core import Result
-from gradcheck.diagnose import diagnose
-from gradcheck.look import Look
+from gradcheck.explain import explain
 from gradcheck.report import Report, Row
 
 __all__ = ["judge", "judge_widely"]
@@ -23,28 +22,13 @@ def judge(case: Case, seed: int = 0, accumulates: bool = False, seconds: float =
             result = _forgive_epsilon(name, result, case.loose, report.notes)
         row = Row(name, case.arrays[name].shape, result, sampled=checked.sampled)
         if not row.ok:
-            row.cause = case.hints.get(name) or _cause(case, name, checked)
+            row.cause = case.hints.get(name) or explain(case, name, checked)
         report.rows.append(row)
     if not written and not case.definition:
         report.breaches += purity.breaches(case, checked.dy, rng, accumulates)
     if not report.ok:
         report.blame = _blame(case, rng, {row.name for row in report.rows if not row.ok})
     return report
-
-
-def _cause(case: Case, name: str, checked: Checked) -> str | None:
-    """A sentence for one wrong array: from its numbers, else from a counterfactual."""
-    if checked.sampled:
-        return None
-    others = {k: v for k, v in {**case.arrays, **case.constants}.items() if k != name}
-    y = case.forward()
-    if y.shape == case.arrays[name].shape:
-        others["the output Y"] = y
-    result, array = checked.results[name], case.arrays[name]
-    look = Look(name, result, array, others, case.sizes, checked.dy, case.reasons)
-    with np.errstate(all="ignore"):
-        said = diagnose(look)
-        return said or (None if case.parts else suspects.try_suspects(case, look))
 
 
 def _blame(case: Case, rng: np.random.Generator, wrong: set[str]) -> str | None:
@@ -70,7 +54,7 @@ def _accusation(part: Case, rng: np.random.Generator) -> str | None:
         checked = check_case(part, rng)
     bad = [k for k, r in checked.results.items() if r.wrong.any()]
     if bad:
-        return f"d{bad[0]}, {_cause(part, bad[0], checked) or 'no known pattern'}"
+        return f"d{bad[0]}, {explain(part, bad[0], checked) or 'no known pattern'}"
     return next(iter(purity.breaches(part, checked.dy, rng)), None)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradcheck import real, specimens
+from gradcheck.ours import real, specimens
 from gradcheck.core import Result
 from gradcheck.diagnose import diagnose
 from gradcheck.hunt import choices
@@ -12,7 +12,7 @@ from gradcheck.look import Look
 from gradcheck.plant_list import PLANTS
 from gradcheck.plants import Plant, PlantError, diff, examine, grow, planted_source
 from gradcheck.proof import blamed, false_alarms, named
-from gradcheck.real import judge_real
+from gradcheck.ours.real import judge_real
 
 
 @pytest.mark.parametrize("target", ["functional", "net", "cnn"])

@@ -1,12 +1,11 @@
 """The three networks as cases: how forward is called, and where the gradients are.
 
-The length of an adapter measures the interface of what it adapts. Modules are arguments, so that
-plants can hand in a changed copy.
+The length of an adapter measures the interface of what it adapts. Functions are looked up in
+their modules at every call, so that a patch (see plants) takes effect.
 """
 
 import copy
 from collections.abc import Callable, Iterator
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,8 @@ from gradcheck.case import Array, Case, handed, spread
 
 __all__ = [
     "functional_backward",
-    "functional_case",
     "functional_loss",
+    "functional_case",
     "net_layer",
     "net_cost",
     "net_case",
@@ -27,6 +26,9 @@ __all__ = [
     "cnn_loss",
     "cnn_case",
     "update_case",
+    "functional_update",
+    "net_update",
+    "cnn_update",
 ]
 
 Parts = Iterator[tuple[str, Case]]
@@ -35,39 +37,33 @@ Parts = Iterator[tuple[str, Case]]
 # --- functional_net: weights are arguments ------------------------------------
 
 
-def functional_backward(
-    params: Any, X: Array, fn: ModuleType = functional_net, name: str = "backward"
-) -> Case:
+def functional_backward(params: Any, X: Array, name: str = "backward") -> Case:
     """backward and input_gradient alone, under a random gradient of the logits."""
 
     def backward(dy: Array) -> dict[str, Array]:
-        Z1, A1, _ = fn.forward(params, X)
-        grads = fn.backward(params, X, Z1, A1, dy)
-        return {"X": fn.input_gradient(params, Z1, dy), **grads._asdict()}
+        Z1, A1, _ = functional_net.forward(params, X)
+        grads = functional_net.backward(params, X, Z1, A1, dy)
+        return {"X": functional_net.input_gradient(params, Z1, dy), **grads._asdict()}
 
     arrays = {"X": X, **params._asdict()}
-    functions = lambda: fn.forward(params, X)[-1], backward
+    functions = lambda: functional_net.forward(params, X)[-1], backward
     sizes = {"batch": len(X)}
     return Case(name, arrays, lambda: functions, tuple(arrays), sizes, accuse=accused)
 
 
-def functional_loss(X: Array, y: Array, cost: Callable, name: str) -> Case:
-    """A loss that returns (loss, gradient)."""
+def functional_loss(X: Array, y: Array, name: str) -> Case:
+    """cross_entropy or squared_error: a loss that returns (loss, gradient)."""
+    cost = getattr(functional_net, name)
     functions = lambda: np.array(cost(X, y)[0]), lambda dy: {"X": cost(X, y)[1] * dy}
     sizes = {"classes": y.shape[1], "batch": len(X)}
     return Case(name, {"X": X}, lambda: functions, sizes=sizes, constants={"y": y})
 
 
 def functional_case(
-    params: Any,
-    X: Array,
-    y: Array,
-    name: str = "net",
-    fn: ModuleType = functional_net,
-    loss: str = "cross_entropy",
+    params: Any, X: Array, y: Array, name: str = "net", loss: str = "cross_entropy"
 ) -> Case:
     """Loss, backward and input_gradient together."""
-    cost, inside = getattr(fn, loss), functional_backward(params, X, fn)
+    cost, inside = getattr(functional_net, loss), functional_backward(params, X)
     forward, backward = inside.open()
 
     def whole(dy: Array) -> dict[str, Array]:
@@ -76,9 +72,7 @@ def functional_case(
     inside.name, inside.constants = name, {"y": y}
     inside.sizes = {"classes": y.shape[1], "batch": len(X)}
     inside.open = lambda: (lambda: np.array(cost(forward(), y)[0]), whole)
-    inside.parts = lambda: iter(
-        [(f"the loss ({loss})", functional_loss(forward().copy(), y, cost, loss))]
-    )
+    inside.parts = lambda: iter([(f"the loss ({loss})", functional_loss(forward().copy(), y, loss))])
     return inside
 
 
@@ -106,7 +100,7 @@ def net_layer(layer: Any, X: Array, name: str = "", dy: Array | None = None) -> 
         for w in live.params:
             setattr(live, "d" + w, getattr(layer, "d" + w).copy())
 
-        def grads():
+        def grads() -> dict[str, Array]:
             return {w: getattr(live, "d" + w) for w in live.params}
 
         return lambda: live.forward(handed(X)), lambda dy: {"X": live.backward(dy), **grads()}
@@ -180,8 +174,7 @@ def cnn_loss(loss: Any, X: Array, y: Array, name: str = "") -> Case:
     """A loss object: called with scores and targets, then backward(dY)."""
     functions = lambda: np.array(loss(X, y)), lambda dy: {"X": loss.backward(dy)}
     sizes = {"classes": X.shape[1], "batch": len(X)}
-    onehot = y if y.shape == X.shape else np.eye(X.shape[1])[y]
-    constants = {"y": onehot}
+    constants = {"y": y if y.shape == X.shape else np.eye(X.shape[1])[y]}
     return Case(name or repr(loss), {"X": X}, lambda: functions, sizes=sizes, constants=constants)
 
 
@@ -257,34 +250,27 @@ def update_case(
     return case
 
 
-# --- one update, from each implementation -------------------------------------
+def functional_update(
+    W: Array, V: Array, dW: Array, lr: float, momentum: float
+) -> tuple[Array, Array]:
+    """One step of functional_net.update, on four equal arrays."""
+    four = [functional_net.Params(a, a, a, a) for a in (W, V, dW)]
+    params, velocity = functional_net.update(*four, lr, momentum)
+    return params.W1, velocity.W1
 
 
-def functional_update(fn: ModuleType = functional_net) -> Callable:
-    def update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple[Array, Array]:
-        four = [fn.Params(a, a, a, a) for a in (W, V, dW)]
-        params, velocity = fn.update(*four, lr, momentum)
-        return params.W1, velocity.W1
-
-    return update
-
-
-def net_update(module: ModuleType = net) -> Callable:
-    def update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple[Array, Array]:
-        model = module.FeedForwardNet()
-        model.W, model.V, model.dW = W, V, dW
-        model.update(lr, momentum)
-        return model.W, model.V
-
-    return update
+def net_update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple[Array, Array]:
+    """One step of a FeedForwardNet."""
+    model = net.FeedForwardNet()
+    model.W, model.V, model.dW = W, V, dW
+    model.update(lr, momentum)
+    return model.W, model.V
 
 
-def cnn_update(package: ModuleType = cnn) -> Callable:
-    def update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple[Array, Array]:
-        model = package.Net([package.Linear(3, 5)], package.MeanSquareLoss)
-        model.layers[0].params, model.layers[0].grads = {"W": W}, {"W": dW}
-        model.velocity = [{"W": V}]
-        model.update_weights(lr, momentum)
-        return model.layers[0].params["W"], model.velocity[0]["W"]
-
-    return update
+def cnn_update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple[Array, Array]:
+    """One step of a Net."""
+    model = cnn.Net([cnn.Linear(3, 5)], cnn.MeanSquareLoss)
+    model.layers[0].params, model.layers[0].grads = {"W": W}, {"W": dW}
+    model.velocity = [{"W": V}]
+    model.update_weights(lr, momentum)
+    return model.layers[0].params["W"], model.velocity[0]["W"]
