@@ -170,7 +170,8 @@ def finish_ours(reports: list[Report]) -> None:
 
 
 def draw(targets: list[str], taylor: bool, sweep: bool, seed: int) -> None:
-    from gradcheck import pictures, specimens
+    from gradcheck import specimens
+    from gradcheck import taylor as pictures
 
     if taylor:
         for target in targets:

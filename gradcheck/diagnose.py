@@ -4,6 +4,7 @@ Each finder answers with a sentence or with None. A sentence says what the numbe
 usually causes that. Unstructured differences get no sentence: silence is better than a guess.
 """
 
+from collections.abc import Mapping
 from itertools import combinations, permutations
 
 import numpy as np
@@ -75,15 +76,16 @@ def factor(look: Look) -> str | None:
     c = float((a * n).sum() / (n * n).sum())
     if c == 0 or abs(c - 1) < 1e-4 or not look.same(a, c * n):
         return None
-    return f"every entry is {c:.6g} times the right one: {_reason(c, look.sizes, look.reasons)}"
+    return f"every entry is {c:.6g} times the right one: {_reason(c, look.sizes)}"
 
 
-def _reason(c: float, sizes: dict[str, int], reasons: dict[float, str]) -> str:
-    for value, reason in reasons.items():
-        if abs(c / value - 1) < 1e-5:
+def _reason(c: float, sizes: Mapping[str, float]) -> str:
+    for reason, value in sizes.items():
+        if isinstance(value, float) and abs(c / value - 1) < 1e-5:
             return reason
     known = {-1.0: "the sign", 2.0: "counted twice, or the 2 of a square too often"}
     known[0.5] = "a factor 2 is missing (the derivative of a square), or a 1/2 too many"
+    sizes = {name: size for name, size in sizes.items() if not isinstance(size, float)}
     for name, size in reversed(sizes.items()):
         if size > 1:
             known[float(size)] = f"{name}: a sum where the mean belongs (1/{name} is missing)"

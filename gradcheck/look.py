@@ -1,5 +1,6 @@
 """A wrong gradient with all that may explain it, and the words for its axes."""
 
+from collections.abc import Mapping
 from itertools import combinations
 from typing import NamedTuple
 
@@ -19,9 +20,8 @@ class Look(NamedTuple):
     result: Result
     array: Array  # the parameter or input itself
     others: dict[str, Array]  # the other arrays of the case, and its labels
-    sizes: dict[str, int]  # {"batch": 5, ...}
+    sizes: Mapping[str, float]  # {"batch": 5, ...}
     dy: Array
-    reasons: dict[float, str] = {}
 
     @property
     def a(self) -> Array:
@@ -43,7 +43,7 @@ def subsets(ndim: int) -> list[tuple[int, ...]]:
     return [axes for k in range(1, ndim + 1) for axes in combinations(range(ndim), k)]
 
 
-def name_axes(axes: tuple[int, ...], shape: tuple[int, ...], sizes: dict[str, int]) -> str:
+def name_axes(axes: tuple[int, ...], shape: tuple[int, ...], sizes: Mapping[str, float]) -> str:
     names = [name for name, size in sizes.items() if len(axes) == 1 and size == shape[axes[0]]]
     word = "axis " + str(axes[0]) if len(axes) == 1 else f"axes {axes}"
     return f"{word} (the {names[0]})" if names else word

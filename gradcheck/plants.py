@@ -155,12 +155,12 @@ def examine(plant: Plant, seed: int = 0, quick: bool = False) -> Harvest:
     """The cases that run the planted function; quick: until one layer and one net have failed."""
     module, harvest = grow(plant), Harvest([])
     for case in specimens.CASES[plant.target](np.random.default_rng(seed), module):
-        if quick and any(bool(r.blame) == bool(case.parts) for r in harvest.reports):
+        if quick and any(bool(r.blame) == _is_net(case) for r in harvest.reports):
             continue  # one layer and one net are enough
         try:
             if not _runs(case, plant):
                 continue
-            seconds = 0.0 if quick and case.parts else np.inf
+            seconds = 0.0 if quick and _is_net(case) else np.inf
             report = judge_widely(case, seed, seconds=seconds)
         except Exception as error:
             if not _raised_in(error, plant):
@@ -170,6 +170,11 @@ def examine(plant: Plant, seed: int = 0, quick: bool = False) -> Harvest:
         if not report.ok:
             harvest.reports.append(report)
     return harvest
+
+
+def _is_net(case: Case) -> bool:
+    """Its output is a loss, and its layers can be blamed."""
+    return case.blame is not None and not case.forward().ndim
 
 
 def _runs(case: Case, plant: Plant) -> bool:

@@ -14,7 +14,7 @@ import cnn
 import functional_net
 import net
 from gradcheck import adapters
-from gradcheck.case import Array, Case, spread
+from gradcheck.case import Array, Case, distinct_values
 
 __all__ = [
     "CASES",
@@ -45,20 +45,26 @@ def functional_params(
 ) -> Any:
     """Generic weights, biases included: zeros would sit on kinks and hide mistakes."""
     d, h, k = sizes
-    return fn.Params(*[spread(shape, rng) for shape in ((d, h), (1, h), (h, k), (1, k))])
+    return fn.Params(*[distinct_values(shape, rng) for shape in ((d, h), (1, h), (h, k), (1, k))])
 
 
 def functional_cases(rng: Random, fn: ModuleType = functional_net) -> Iterator[Case]:
     """Both losses, backward (also square), the net under both losses, the update."""
     for loss in ("cross_entropy", "squared_error"):
         cost = getattr(fn, loss)
-        yield adapters.functional_loss(spread((N, K), rng, 2), onehot(N, K, rng), cost, loss)
+        yield adapters.functional_loss(
+            distinct_values((N, K), rng, 2), onehot(N, K, rng), cost, loss
+        )
     for sizes in ((D, H, K), (N, N, N)):
-        X, params = spread((N, sizes[0]), rng), functional_params(rng, sizes, fn)
+        X, params = distinct_values((N, sizes[0]), rng), functional_params(rng, sizes, fn)
         square = ", square" * (len(set(sizes)) == 1)
         yield adapters.functional_backward(params, X, fn, f"backward{square}")
     for loss in ("cross_entropy", "squared_error"):
-        X, y, params = spread((N, D), rng), onehot(N, K, rng), functional_params(rng, fn=fn)
+        X, y, params = (
+            distinct_values((N, D), rng),
+            onehot(N, K, rng),
+            functional_params(rng, fn=fn),
+        )
         yield adapters.functional_case(params, X, y, f"net, {loss}", fn, loss)
     yield adapters.update_case(adapters.functional_update(fn), rng)
 
@@ -78,21 +84,21 @@ def net_model(
     for layer in model.layers:
         for w in layer.params:
             array = getattr(layer, w)
-            array[...] = spread(array.shape, rng)
+            array[...] = distinct_values(array.shape, rng)
     return model
 
 
 def net_cases(rng: Random, module: ModuleType = net) -> Iterator[Case]:
     """Every layer, both costs, a net with all activations, the update."""
-    yield adapters.net_layer(module.InputLayer(D), spread((D, N), rng, 2))
+    yield adapters.net_layer(module.InputLayer(D), distinct_values((D, N), rng, 2))
     for name, size in (("FullyConnectedLayer", H), ("FullyConnected, square", D)):
-        X = spread((D, N if size == H else D), rng)
+        X = distinct_values((D, N if size == H else D), rng)
         yield adapters.net_layer(net_model(rng, [D, size], module).layers[1], X, name)
     for name in ("ReLuLayer", "LeakyReLuLayer", "SigmoidLayer", "TanhLayer", "AbsLayer"):
-        yield adapters.net_layer(getattr(module, name)(), spread((D, N), rng, 2))
+        yield adapters.net_layer(getattr(module, name)(), distinct_values((D, N), rng, 2))
     for name in ("SoftmaxCrossEntropy", "MeanSquaredError"):
         cost = getattr(module, name)()
-        yield adapters.net_cost(cost, spread((K, N), rng, 2), onehot(N, K, rng).T)
+        yield adapters.net_cost(cost, distinct_values((K, N), rng, 2), onehot(N, K, rng).T)
     deep: list[int | str] = [
         D,
         7,
@@ -107,7 +113,7 @@ def net_cases(rng: Random, module: ModuleType = net) -> Iterator[Case]:
         "AbsLayer",
         K,
     ]
-    X, y = spread((D, N), rng), onehot(N, K, rng).T
+    X, y = distinct_values((D, N), rng), onehot(N, K, rng).T
     yield adapters.net_case(net_model(rng, deep, module), X, y, "net, cross-entropy")
     squared = net_model(rng, [D, H, "TanhLayer", K], module, module.MeanSquaredError())
     yield adapters.net_case(squared, X.copy(), y, "net, squared error")
@@ -121,7 +127,7 @@ def generic(thing: Any, rng: Random) -> Any:
     """Weights that are no special values: gamma = 1 would hide a forgotten gamma."""
     for layer in getattr(thing, "layers", [thing]):
         for p in layer.params.values():
-            p[...] = spread(p.shape, rng)
+            p[...] = distinct_values(p.shape, rng)
     return thing
 
 
@@ -177,16 +183,18 @@ def cnn_other(rng: Random, package: ModuleType = cnn) -> Any:
 def cnn_cases(rng: Random, package: ModuleType = cnn) -> Iterator[Case]:
     """Every layer, activation and loss, two nets, the update."""
     for layer, shape in cnn_layers(package):
-        yield adapters.cnn_layer(generic(layer, rng), spread(shape, rng, 2))
-    X = spread((N, K), rng, 2)
+        yield adapters.cnn_layer(generic(layer, rng), distinct_values(shape, rng, 2))
+    X = distinct_values((N, K), rng, 2)
     yield adapters.cnn_loss(package.CrossEntropyLoss(), X, rng.integers(K, size=N))
-    yield adapters.cnn_loss(package.MeanSquareLoss(), X.copy(), spread((N, K), rng))
+    yield adapters.cnn_loss(package.MeanSquareLoss(), X.copy(), distinct_values((N, K), rng))
     none = package.MeanSquareLoss("none")
-    yield adapters.cnn_loss(none, X.copy(), spread((N, K), rng), "MeanSquareLoss, none")
-    X, labels = spread((3, 2, 6, 6), rng), rng.integers(K, size=3)
+    yield adapters.cnn_loss(none, X.copy(), distinct_values((N, K), rng), "MeanSquareLoss, none")
+    X, labels = distinct_values((3, 2, 6, 6), rng), rng.integers(K, size=3)
     yield adapters.cnn_case(cnn_model(rng, package), X, labels, "net, cross-entropy")
     X = X.copy()
-    yield adapters.cnn_case(cnn_other(rng, package), X, spread((3, N), rng), "net, squared error")
+    yield adapters.cnn_case(
+        cnn_other(rng, package), X, distinct_values((3, N), rng), "net, squared error"
+    )
     yield adapters.update_case(adapters.cnn_update(package), rng)
 
 

@@ -100,8 +100,7 @@ def test_no_cause_is_claimed_for_noise():
     for k in range(300):
         shape = tuple(rng.integers(3, 8, size=int(rng.integers(1, 4))))
         n, a, array, dy = rng.normal(size=(4, *shape))
-        everywhere = np.ones(shape, bool)
-        result = Result(a, n, 1e-9, everywhere, ~everywhere, ~everywhere)
+        result = Result(a, n, 1e-9, np.full(shape, "wrong"))
         others = {"W": rng.normal(size=shape), "b": rng.normal(size=shape[-1:])}
         look = Look("X", result, array, others, {"features": 3, "batch": 5}, dy)
         claimed += diagnose(look) is not None
