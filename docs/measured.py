@@ -7,9 +7,9 @@ import numpy as np
 import cnn
 import functional_net as fn
 import net
-from gradcheck.ours import adapters
-from gradcheck.case import Case, spread
+from gradcheck.case import Case, distinct_values
 from gradcheck.judge import judge
+from gradcheck.ours import adapters
 
 __all__ = ["worst_errors"]
 
@@ -35,8 +35,8 @@ def worst(case: Case, arrays: str) -> float:
 def cases() -> dict[str, list[tuple[Case, str]]]:
     """For each row three cases, and the arrays of them that the row is about."""
     rng = np.random.default_rng(0)
-    X, y = spread((N, D), rng), np.eye(K)[rng.integers(K, size=N)]
-    scores = spread((N, K), rng, 3)
+    X, y = distinct_values((N, D), rng), np.eye(K)[rng.integers(K, size=N)]
+    scores = distinct_values((N, K), rng, 3)
     params = fn.init(D, H, K, rng, np.float64)
     pure = adapters.functional_backward(params, X)
     dense = net.FullyConnectedLayer(H)

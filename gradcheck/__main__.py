@@ -141,8 +141,8 @@ def finish(report: Report) -> None:
 
 def ours(target: str, every: bool, seed: int) -> Iterator[Report]:
     """Small cases with every entry; then the real net, along directions or (--all) every entry."""
-    from gradcheck.ours import real, specimens
     from gradcheck.judge import judge_widely
+    from gradcheck.ours import real, specimens
 
     reports = []
     for case in specimens.CASES[target](np.random.default_rng(seed)):
@@ -170,7 +170,7 @@ def finish_ours(reports: list[Report]) -> None:
 
 
 def draw(targets: list[str], taylor: bool, sweep: bool, seed: int) -> None:
-    from gradcheck import pictures
+    from gradcheck import taylor as pictures
     from gradcheck.ours import specimens
 
     if taylor:

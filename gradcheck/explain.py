@@ -5,7 +5,7 @@ one. The first that agrees names the mistake. It must explain the whole error, a
 of it, so that unstructured differences match no guess: silence is better than a wrong name.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, permutations
@@ -33,7 +33,7 @@ def explain(case: Case, name: str, checked: Checked) -> str | None:
             for sentence, one, other in guesses(clue):
                 if clue.same(one, other):
                     return sentence
-            if clue.a.shape != clue.n.shape:
+            if guesses is shape and clue.a.shape != clue.n.shape:
                 return None  # the other guesses compare entry by entry
     return None
 
@@ -53,7 +53,7 @@ class Clue:
         self.x, self.dy = self.case.arrays[self.name], np.asarray(self.checked.dy)
         alike = self.a.shape == self.n.shape and np.isfinite(self.a).all()
         self.gap = abs(self.a - self.n).max() if alike and self.a.size else np.inf
-        self.sizes = {k: v for k, v in self.case.sizes.items() if v > 1}
+        self.sizes = {k: v for k, v in self.case.sizes.items() if isinstance(v, int) and v > 1}
 
     @cached_property
     def others(self) -> dict[str, Array]:
@@ -66,7 +66,7 @@ class Clue:
     @cached_property
     def contributions(self) -> Array | None:
         """(*x, *dy): what each output adds to the gradient of each entry, by differences."""
-        if self.x.size * self.dy.size > TRIED or self.case.parts:
+        if self.x.size * self.dy.size > TRIED or not self.dy.ndim:
             return None
         return slopes(self.case, self.x, self.dy)
 
@@ -133,6 +133,9 @@ def shape(clue: Clue) -> Iterator[Guess]:
             words = f"summed over {clue.axis(*axes)}, which should be kept"
             yield words, n.sum(axes, keepdims=keep), a
     yield "the transpose of the right gradient", a.T, n
+    batch = clue.dy.shape[clue.case.batch_axis] if clue.dy.ndim > 1 else 0
+    if a.size == batch != n.size and batch > 1:
+        yield "one number for each sample: summed over the wrong axis", YES, YES
     yield f"the right numbers in another shape: {n.shape} is needed", a.ravel(), n.ravel()
 
 
@@ -179,10 +182,13 @@ def known_factors(clue: Clue) -> dict[float, str]:
     """Signs and twos, the sizes that have a name, their products, then all other sizes."""
     known = {-1.0: "the sign", 2.0: "counted twice, or the 2 of a square too often"}
     known[0.5] = "a factor 2 is missing (the derivative of a square), or a 1/2 too many"
-    known = {**clue.case.reasons, **{k: v for k, v in known.items() if k not in clue.case.reasons}}
+    known |= {v: k for k, v in clue.case.sizes.items() if not isinstance(v, int)}
     for name, size in reversed(clue.sizes.items()):
         known[float(size)] = f"{name}: a sum where the mean belongs (1/{name} is missing)"
         known[1 / size] = f"1/{name}: a mean where the sum belongs (or the mean is taken twice)"
+    for name, size in clue.sizes.items():
+        known.setdefault(size**0.5, f"the square root of {name}: is a scale missing?")
+        known.setdefault(size**-0.5, f"1 / the square root of {name}: a scale taken twice?")
     for (one, m), (two, k) in combinations([*clue.sizes.items()] * 2, 2):
         known.setdefault(float(m * k), f"{one} x {two}: that mean is missing")
         known.setdefault(1 / (m * k), f"1/({one} x {two}): that mean is taken too often")
@@ -210,20 +216,48 @@ def upstream(clue: Clue) -> Iterator[Guess]:
         yield "it is upstream times input", a, dy * x
         yield "right without the upstream gradient: upstream is ignored", a * dy, n
         yield "the upstream gradient is multiplied in twice", a, n * dy
-    for axes in subsets(dy.ndim):
-        for keep in (False, True):
-            yield f"it is the upstream gradient, summed: {lost}", a, dy.sum(axes, keepdims=keep)
+    for path, g in chains(clue):
+        for axes in subsets(g.ndim):
+            for keep in (False, True):
+                yield f"it is {path}, summed: {lost}", a, g.sum(axes, keepdims=keep)
+        for name, q in {**clue.others, clue.name: x}.items():
+            for words, left, right in ((f"{name}' {path}", q.T, g), (f"{path} {name}'", g, q.T)):
+                if left.ndim == right.ndim == 2 and left.shape[1] == right.shape[0]:
+                    yield f"it is {words}: {lost}", a, left @ right
+
+
+FORMULAS: dict[str, Callable[[Array], Array]] = {
+    "y": lambda y: y,
+    "1 - y": lambda y: 1 - y,
+    "y (1 - y)": lambda y: y * (1 - y),
+    "y (1 + y)": lambda y: y * (1 + y),
+    "1 - y^2": lambda y: 1 - y * y,
+    "1 + y^2": lambda y: 1 + y * y,
+}
+
+
+def chains(clue: Clue) -> Iterator[tuple[str, Array]]:
+    """dY, and dY through each of the weights: what comes back if no activation is in between."""
+    yield "dY", clue.dy
     for name, q in clue.others.items():
-        if q.ndim == dy.ndim == a.ndim == 2:
-            for words, left, right in (
-                (f"{name}' dY", q.T, dy), (f"dY {name}'", dy, q.T), (f"dY {name}", dy, q),
-            ):  # fmt: skip
-                if left.shape[1] == right.shape[0]:
-                    yield f"it is {words}: the derivative behind it is missing", a, left @ right
-    for name, result in clue.checked.results.items():
-        for axes in subsets(result.backprop.ndim) if name != clue.name else ():
-            words = f"it is d{name} summed over {clue.axis(*axes, of=result.backprop)}: it is a sum"
-            yield f"{words} of dY", a, result.backprop.sum(axes).reshape(-1)[: a.size].reshape(a.shape) if result.backprop.sum(axes).size == a.size else YES * np.nan
+        if q.ndim == clue.dy.ndim == 2:
+            if q.shape[1] == clue.dy.shape[1]:
+                yield f"dY {name}'", clue.dy @ q.T
+            if q.shape[0] == clue.dy.shape[0]:
+                yield f"{name}' dY", q.T @ clue.dy
+
+
+def borrowed(clue: Clue) -> Iterator[Guess]:
+    """The gradient of another array, or made of one."""
+    for name, result in clue.checked.results.items() if clue.a.size > 1 else ():
+        if name == clue.name:
+            continue
+        yield f"it is the gradient of {name}: are the two swapped?", clue.a, result.numeric
+        for axes in subsets(result.backprop.ndim):
+            total = result.backprop.sum(axes)
+            if total.size == clue.a.size:
+                words = f"it is d{name} summed over {clue.axis(*axes, of=result.backprop)}"
+                yield f"{words}, not dY summed", clue.a.ravel(), total.ravel()
 
 
 def products(clue: Clue) -> Iterator[Guess]:
@@ -236,14 +270,14 @@ def products(clue: Clue) -> Iterator[Guess]:
             yield f"{name} is missing: the gradient times {name} would be right", a * shaped, n
             yield f"{name} is multiplied in once too often", a, n * shaped
     for axis in range(n.ndim):
-        e = np.exp(x - x.max(axis, keepdims=True))
+        e, whole = np.exp(x - x.max(axis, keepdims=True)), np.exp(x - x.max())
         p = e / e.sum(axis, keepdims=True)
         twice = p * (n - (n * p).sum(axis, keepdims=True))
         yield "the derivative of the softmax is applied once too often", a, twice
         for name, y in clue.case.constants.items():
             if np.shape(y) == n.shape:
                 said = f"exp is not divided by its sum over {clue.axis(axis)}"
-                yield f"{said}, but by the sum over everything", *scaled(a, e / e.sum() - y)
+                yield f"{said}, but by the sum over everything", *scaled(a, whole / whole.sum() - y)
                 yield said, *scaled(a, e - y)
 
 
@@ -291,7 +325,11 @@ def slices(clue: Clue, axis: int) -> Iterator[Guess]:
     where, moved = clue.axis(axis), set(np.subtract(from_, range(len(a))))
     if -1 not in from_:
         said = f"each index of {where} holds what belongs to another one: {from_}"
-        yield (f"all of {where} hold what belongs to {from_[0]}" if len(set(from_)) == 1 else said), YES, YES
+        yield (
+            (f"all of {where} hold what belongs to {from_[0]}" if len(set(from_)) == 1 else said),
+            YES,
+            YES,
+        )
     for step in (1, -1):
         if moved - {-1 - k for k in range(len(a))} == {step} and from_.count(-1) == 1:
             yield f"shifted by {step} along {where}: cropped at the wrong place?", YES, YES
@@ -300,6 +338,10 @@ def slices(clue: Clue, axis: int) -> Iterator[Guess]:
 def in_part(clue: Clue) -> Iterator[Guess]:
     """Wrong in some entries only: on one side of zero, in one slice, where a zero belongs."""
     a, n, x, wrong = clue.a, clue.n, clue.x, clue.wrong
+    silent = abs(n) <= clue.noise
+    if n.size >= 6 and 2 < silent.sum() < n.size - 2:
+        said = "0 where it should not be, and not 0 where it should: is the mask inverted?"
+        yield said, (a == 0).astype(float), (~silent).astype(float)
     if wrong.all() or wrong.sum() < 4:
         return
     shared = common(clue)
@@ -316,9 +358,9 @@ def in_part(clue: Clue) -> Iterator[Guess]:
         if solid and len(hit) <= max(1, length // 2) and len(hit) == np.ptp(hit) + 1:
             last = " (the last)" if hit[-1] == length - 1 else " (the first)" if not hit[0] else ""
             yield f"wrong only at {list(map(int, hit))} of {where}{last}{how}", YES, YES
-        if solid and list(hit) == list(range(length - 1)) and length > 2:
+        if wrong.ndim > 2 < length and solid and list(hit) == list(range(length - 1)):
             words = f"right at the last index of {where} only"
-            yield f"{words}: does nothing flow back from later steps?{how}", YES, YES
+            yield f"{words}: what flows back from later steps is missing or wrong", YES, YES
 
 
 def scattered(clue: Clue) -> Iterator[Guess]:
@@ -345,7 +387,7 @@ def common(clue: Clue) -> str:
 
 
 def normalised(clue: Clue) -> Iterator[Guess]:
-    """Batchnorm and its kin: a missing term is constant (mean) or grows with x - mean (variance)."""
+    """Batchnorm and its kin: a missing term is constant (mean), or grows with x (variance)."""
     a, n, x = clue.a, clue.n, clue.x
     rest = a - n
     if n.size < 4:
@@ -367,10 +409,16 @@ def normalised(clue: Clue) -> Iterator[Guess]:
             for sign in (1, -1):
                 ratio = c * std ** (sign * power)
                 if np.ptp(c) > 1e-4 and np.allclose(ratio, ratio.mean(), 1e-3):
-                    yield f"one factor for each index of {clue.axis(axis)}: {words} of its entries", a, c * n
+                    yield (
+                        f"one factor for each index of {clue.axis(axis)}: {words} of its entries",
+                        a,
+                        c * n,
+                    )
     worst = clue.gap / max(abs(n).max(), 1e-300)
     if 1e-8 < worst < 2e-3 and clue.wrong.mean() > 0.5:
-        said = f"right to {-np.log10(worst):.0f} digits: an epsilon in another place than in forward"
+        said = (
+            f"right to {-np.log10(worst):.0f} digits: an epsilon in another place than in forward"
+        )
         yield f"{said}, a rounded constant, or float32 on the way", YES, YES
 
 
@@ -390,32 +438,45 @@ def trials(clue: Clue) -> Iterator[Guess]:
             sample = axis - x.ndim == clue.case.batch_axis
             only = f"only sample {k} of {len(by)}" if sample else f"only index {k} of {where}"
             yield f"{only} counts: assigned instead of added up?", a, by[k]
-    table = C.reshape(*x.shape, -1)
-    for way, words in ((table[..., ::-1], "last"), (table, "first")):
-        heard = abs(way) > 1e-3 * abs(table).max()
-        one = np.take_along_axis(way, heard.argmax(-1)[..., None], -1)[..., 0]
-        said = f"where several outputs share an entry only the {words} counts"
-        yield f"{said}: = for += (windows that overlap, a repeated index)?", a, one
+    along = [np.moveaxis(C, axis, -1) for axis in inside]
+    for table in [*along, C.reshape(*x.shape, -1)]:
+        for way, words in ((table[..., ::-1], "last"), (table, "first")):
+            heard = abs(way) > 1e-3 * abs(table).max()
+            one = np.take_along_axis(way, heard.argmax(-1)[..., None], -1)[..., 0]
+            said = f"where several outputs share an entry only the {words} counts"
+            total = one.sum(tuple(range(x.ndim, one.ndim)))
+            yield f"{said}: = for += (windows that overlap, a repeated index)?", a, total
     ones = (C / dy).sum(inside) if dy.all() else np.zeros(0)
     yield "right for an upstream gradient of ones: upstream is ignored", a, ones
     if x.shape == dy.shape:
         own = np.einsum("ii->i", C.reshape(x.size, x.size)).reshape(x.shape)
-        yield "only the diagonal of the Jacobian: each output is taken to depend on its own input", a, own
+        yield (
+            "only the diagonal of the Jacobian: each output is taken to depend on its own input",
+            a,
+            own,
+        )
         formula = "a formula in terms of the output is given the input"
         yield formula, a, dy * x * (1 - x)
         yield formula, a, dy * (1 - x * x)
         y = np.array(clue.case.forward())
         said = "the derivative is taken at the output, not at the input"
         yield said, a, slopes(clue.case, x, dy, (x, y)).sum(inside)
+        for words, f in FORMULAS.items():
+            yield f"it is dY times {words}, where y is the output", a, dy * f(y)
     for name, q in list(clue.case.arrays.items())[1:]:  # not the data itself
-        for words, other in changes(q) if name != clue.name else ():
+        step = (
+            np.asarray(clue.checked.results[name].backprop) if name in clue.checked.results else 0
+        )
+        for words, other in changes(q, step) if name != clue.name else ():
             if not np.array_equal(other, q):
                 again = slopes(clue.case, x, dy, (q, other.copy())).sum(inside)
                 yield f"would be right if {name} were {words}", a, again
 
 
-def changes(q: Array) -> Iterator[tuple[str, Array]]:
+def changes(q: Array, step: Any) -> Iterator[tuple[str, Array]]:
     """Ways in which a parameter may be used wrongly in a backward pass."""
+    if np.shape(step) == q.shape:
+        yield "updated already: take its gradient before the step", q - step
     if q.ndim == 2 and q.shape[0] == q.shape[1]:
         yield "transposed", q.T
     if q.ndim >= 3:
@@ -426,6 +487,7 @@ def changes(q: Array) -> Iterator[tuple[str, Array]]:
         if q.shape[0] == q.shape[1]:
             yield "swapped in its first two axes", q.swapaxes(0, 1)
     yield "left out (as if it were 0)", np.zeros_like(q)
+    yield "left out (as if it were 1)", np.ones_like(q)
 
 
-GUESSES = shape, whole, upstream, products, order, in_part, normalised, trials, scattered
+GUESSES = borrowed, shape, whole, upstream, products, order, in_part, normalised, trials, scattered

@@ -5,7 +5,8 @@ their modules at every call, so that a patch (see plants) takes effect.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ import numpy as np
 import cnn
 import functional_net
 import net
-from gradcheck.case import Array, Case, handed, spread
+from gradcheck.case import Array, Case, argument_copy, distinct_values
+from gradcheck.judge import Parts, blame_parts
 
 __all__ = [
     "functional_backward",
@@ -31,9 +33,6 @@ __all__ = [
     "cnn_update",
 ]
 
-Parts = Iterator[tuple[str, Case]]
-
-
 # --- functional_net: weights are arguments ------------------------------------
 
 
@@ -48,7 +47,7 @@ def functional_backward(params: Any, X: Array, name: str = "backward") -> Case:
     arrays = {"X": X, **params._asdict()}
     functions = lambda: functional_net.forward(params, X)[-1], backward
     sizes = {"batch": len(X)}
-    return Case(name, arrays, lambda: functions, tuple(arrays), sizes, accuse=accused)
+    return Case(name, arrays, lambda: functions, tuple(arrays), sizes, blame=accused)
 
 
 def functional_loss(X: Array, y: Array, name: str) -> Case:
@@ -72,27 +71,36 @@ def functional_case(
     inside.name, inside.constants = name, {"y": y}
     inside.sizes = {"classes": y.shape[1], "batch": len(X)}
     inside.open = lambda: (lambda: np.array(cost(forward(), y)[0]), whole)
-    inside.parts = lambda: iter([(f"the loss ({loss})", functional_loss(forward().copy(), y, loss))])
+
+    def parts() -> Parts:
+        yield f"the loss ({loss})", functional_loss(forward().copy(), y, loss), np.ones(())
+
+    inside.blame = lambda wrong, rng: blame_parts(parts, rng) or accused(wrong, rng)
     return inside
 
 
-def accused(wrong: set[str]) -> str:
+def accused(wrong: set[str], rng: np.random.Generator) -> str:
     """Pure functions have no layers to be checked alone: which arrays are wrong tells the line."""
     if wrong <= {"W2", "b2"}:
-        return f"layer 2, the line of d{min(wrong)}"
+        return f"look at layer 2, the line of d{min(wrong)}"
     if wrong == {"X"}:
-        return "input_gradient"
+        return "look at input_gradient"
     if len(wrong) == 1:
-        return f"layer 1, the line of d{min(wrong)}"
+        return f"look at layer 1, the line of d{min(wrong)}"
     if wrong <= {"W1", "b1", "X"}:
-        return "the hidden layer: dA1 or dZ1 (E7, E8), of which dW1 and db1 are made"
-    return "both layers: something that dW1 and dW2 share"
+        return "look at the hidden layer: dA1 or dZ1 (E7, E8), of which dW1 and db1 are made"
+    return "look at both layers: something that dW1 and dW2 share"
+
+
+def joined(parts: Callable[[], Parts], wrong: set[str], rng: np.random.Generator) -> str:
+    """The layers that are wrong alone; else what joins them."""
+    return blame_parts(parts, rng) or "every layer alone is right: look at how the net joins them"
 
 
 # --- net: weights are attributes, samples are columns -------------------------
 
 
-def net_layer(layer: Any, X: Array, name: str = "", dy: Array | None = None) -> Case:
+def net_layer(layer: Any, X: Array, name: str = "") -> Case:
     """One layer object alone."""
 
     def open_() -> tuple:
@@ -103,11 +111,15 @@ def net_layer(layer: Any, X: Array, name: str = "", dy: Array | None = None) -> 
         def grads() -> dict[str, Array]:
             return {w: getattr(live, "d" + w) for w in live.params}
 
-        return lambda: live.forward(handed(X)), lambda dy: {"X": live.backward(dy), **grads()}
+        both = (
+            lambda: live.forward(argument_copy(X)),
+            lambda dy: {"X": live.backward(dy), **grads()},
+        )
+        return both
 
     arrays = {"X": X, **{w: getattr(layer, w) for w in layer.params}}
     sizes = {"inputs": X.shape[0], "batch": X.shape[1]}
-    return Case(name or type(layer).__name__, arrays, open_, sizes=sizes, batch_axis=1, dy=dy)
+    return Case(name or type(layer).__name__, arrays, open_, sizes=sizes, batch_axis=1)
 
 
 def net_cost(cost: Any, X: Array, y: Array) -> Case:
@@ -131,7 +143,7 @@ def net_case(model: Any, X: Array, y: Array, name: str = "net") -> Case:
     arrays = {"X": X, **{name: getattr(layer, w) for name, (layer, w) in owners.items()}}
     case = Case(name, arrays, lambda: functions, batch_axis=1, constants={"y": y})
     case.sizes = {"classes": len(y), "batch": X.shape[1]}
-    case.parts = lambda: net_parts(model, X, y)
+    case.blame = partial(joined, partial(net_parts, model, X, y))
     return case
 
 
@@ -142,32 +154,33 @@ def net_parts(model: Any, X: Array, y: Array) -> Parts:
         inputs.append(layer.forward(inputs[-1]))
     model.loss(inputs[-1], y)
     dY = model.cost.backward()
-    yield f"the cost ({type(model.cost).__name__})", net_cost(model.cost, inputs[-1].copy(), y)
+    cost = net_cost(model.cost, inputs[-1].copy(), y)
+    yield f"the cost ({type(model.cost).__name__})", cost, np.ones(())
     for i in reversed(range(len(model.layers))):
         layer = model.layers[i]
-        part = net_layer(layer, inputs[i].copy(), dy=dY.copy())
+        part, live = net_layer(layer, inputs[i].copy()), dY.copy()
         layer.forward(inputs[i])
         dY = layer.backward(dY)
-        yield f"layer {i} ({type(layer).__name__})", part
+        yield f"layer {i} ({type(layer).__name__})", part, live
 
 
 # --- cnn: weights are dictionaries, images are (N, C, H, W) -------------------
 
 
-def cnn_layer(layer: Any, X: Array, name: str = "", dy: Array | None = None) -> Case:
+def cnn_layer(layer: Any, X: Array, name: str = "") -> Case:
     """One layer alone, in its training pass."""
 
     def open_() -> tuple:
         live = copy.copy(layer)  # shallow: the weights are shared, what it remembers is not
         live.grads, live.state = dict(layer.grads), copy.deepcopy(layer.state)
-        return lambda: live(handed(X)), lambda dy: {"X": live.backward(dy), **live.grads}
+        return lambda: live(argument_copy(X)), lambda dy: {"X": live.backward(dy), **live.grads}
 
     sizes = {"inputs": X[0].size, "batch": len(X)}
     if X.ndim == 4:
         sizes = {"pixels": X[0, 0].size, "channels": X.shape[1], "batch": len(X)}
     if hasattr(layer, "kernel"):
         sizes = {"window": int(np.prod(layer.kernel)), **sizes}
-    return Case(name or repr(layer), {"X": X, **layer.params}, open_, sizes=sizes, dy=dy)
+    return Case(name or repr(layer), {"X": X, **layer.params}, open_, sizes=sizes)
 
 
 def cnn_loss(loss: Any, X: Array, y: Array, name: str = "") -> Case:
@@ -197,7 +210,7 @@ def cnn_case(model: Any, X: Array, y: Array, name: str = "net") -> Case:
     arrays = {"X": X, **{name: layer.params[w] for name, (layer, w) in owners.items()}}
     case = Case(name, arrays, lambda: (forward, backward))
     case.sizes = {"classes": model(X).shape[1], "batch": len(X)}
-    case.parts = lambda: cnn_parts(model, X, y)
+    case.blame = partial(joined, partial(cnn_parts, model, X, y))
     return case
 
 
@@ -208,12 +221,12 @@ def cnn_parts(model: Any, X: Array, y: Array) -> Parts:
         inputs.append(layer(inputs[-1]))
     model.loss(inputs[-1], y)
     dY = model.loss.backward()
-    yield f"the loss ({model.loss!r})", cnn_loss(model.loss, inputs[-1].copy(), y)
+    yield f"the loss ({model.loss!r})", cnn_loss(model.loss, inputs[-1].copy(), y), np.ones(())
     for i, layer in reversed(list(enumerate(model.layers, 1))):
-        part = cnn_layer(layer, inputs[i - 1].copy(), dy=dY.copy())
+        part, live = cnn_layer(layer, inputs[i - 1].copy()), dY.copy()
         layer(inputs[i - 1])
         dY = layer.backward(dY)
-        yield f"layer {i} ({layer!r})", part
+        yield f"layer {i} ({layer!r})", part, live
 
 
 # --- the update step ----------------------------------------------------------
@@ -227,7 +240,7 @@ def update_case(
     V' = momentum V - lr dW, W' = W + V' is linear, so its derivatives are known: they stand in
     backward, and the differences measure those of the code.
     """
-    arrays = {name: spread((3, 5), rng) for name in ("W", "V", "dW")}
+    arrays = {name: distinct_values((3, 5), rng) for name in ("W", "V", "dW")}
 
     def forward() -> Array:
         return np.concatenate(update(*[a.copy() for a in arrays.values()], lr, momentum))
@@ -236,26 +249,24 @@ def update_case(
         dW, dV = np.split(dy, 2)
         return {"W": dW, "V": momentum * (dW + dV), "dW": -lr * (dW + dV)}
 
-    reasons = {
-        1 / lr: "lr is multiplied in twice",
-        lr: "lr is missing",
-        -1.0: "the sign: the step goes uphill",
-        1 / (1 - momentum): "1 - momentum in front of the gradient, which E9 does not have",
-        1 / momentum: "momentum is multiplied in twice",
-        momentum: "momentum is missing (taken as 1)",
-        lr / momentum: "momentum stands where lr belongs",
+    factors = {
+        "lr is multiplied in twice": 1 / lr,
+        "lr is missing": lr,
+        "the sign: the step goes uphill": -1.0,
+        "1 - momentum in front of the gradient, which E9 does not have": 1 / (1 - momentum),
+        "momentum is multiplied in twice": 1 / momentum,
+        "momentum is missing (taken as 1)": momentum,
+        "momentum stands where lr belongs": lr / momentum,
     }
-    case = Case("update", arrays, lambda: (forward, backward), tuple(arrays), reasons=reasons)
-    case.definition = True
-    return case
+    return Case("update", arrays, lambda: (forward, backward), tuple(arrays), factors)
 
 
 def functional_update(
     W: Array, V: Array, dW: Array, lr: float, momentum: float
 ) -> tuple[Array, Array]:
     """One step of functional_net.update, on four equal arrays."""
-    four = [functional_net.Params(a, a, a, a) for a in (W, V, dW)]
-    params, velocity = functional_net.update(*four, lr, momentum)
+    params, velocity, grads = (functional_net.Params(a, a, a, a) for a in (W, V, dW))
+    params, velocity = functional_net.update(params, velocity, grads, lr, momentum)
     return params.W1, velocity.W1
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import cnn
 import functional_net
 import net
-from gradcheck.case import Array, Case, spread
+from gradcheck.case import Array, Case, distinct_values
 from gradcheck.ours import adapters
 
 __all__ = [
@@ -43,19 +43,19 @@ def functional_params(rng: Random, sizes: tuple[int, int, int] = (D, H, K)) -> A
     """Generic weights, biases included: zeros would sit on kinks and hide mistakes."""
     d, h, k = sizes
     shapes = (d, h), (1, h), (h, k), (1, k)
-    return functional_net.Params(*[spread(shape, rng) for shape in shapes])
+    return functional_net.Params(*[distinct_values(shape, rng) for shape in shapes])
 
 
 def functional_cases(rng: Random) -> Iterator[Case]:
     """Both losses, backward (also square), the net under both losses, the update."""
     losses = "cross_entropy", "squared_error"
     for loss in losses:
-        yield adapters.functional_loss(spread((N, K), rng, 2), onehot(N, K, rng), loss)
+        yield adapters.functional_loss(distinct_values((N, K), rng, 2), onehot(N, K, rng), loss)
     for name, sizes in (("backward", (D, H, K)), ("backward, square", (N, N, N))):
-        X, params = spread((N, sizes[0]), rng), functional_params(rng, sizes)
+        X, params = distinct_values((N, sizes[0]), rng), functional_params(rng, sizes)
         yield adapters.functional_backward(params, X, name)
     for loss in losses:
-        X, y, params = spread((N, D), rng), onehot(N, K, rng), functional_params(rng)
+        X, y, params = distinct_values((N, D), rng), onehot(N, K, rng), functional_params(rng)
         yield adapters.functional_case(params, X, y, f"net, {loss}", loss)
     yield adapters.update_case(adapters.functional_update, rng)
 
@@ -65,34 +65,36 @@ def functional_cases(rng: Random) -> Iterator[Case]:
 ACTIVATIONS = "ReLuLayer", "LeakyReLuLayer", "SigmoidLayer", "TanhLayer", "AbsLayer"
 
 
-def net_model(rng: Random, sizes: list[int | str], cost: Any = None) -> Any:
+def net_model(rng: Random, sizes: list[Any], cost: Any = None) -> Any:
     """A net of numbers (fully connected) and names of activations, with generic weights."""
     model = net.FeedForwardNet(cost=cost, dtype=np.float64)
     model.add(net.InputLayer(sizes[0]))
     for size in sizes[1:]:
         number = isinstance(size, int)
-        model.add(net.FullyConnectedLayer(size) if number else getattr(net, str(size))())
+        model.add(net.FullyConnectedLayer(size) if number else getattr(net, size)())
     for layer in model.layers:
         for w in layer.params:
             array = getattr(layer, w)
-            array[...] = spread(array.shape, rng)
+            array[...] = distinct_values(array.shape, rng)
     return model
 
 
 def net_cases(rng: Random) -> Iterator[Case]:
     """Every layer, both costs, a net with all activations, the update."""
-    yield adapters.net_layer(net.InputLayer(D), spread((D, N), rng, 2))
+    yield adapters.net_layer(net.InputLayer(D), distinct_values((D, N), rng, 2))
     for name, size in (("FullyConnectedLayer", H), ("FullyConnected, square", D)):
-        X = spread((D, N if size == H else D), rng)
+        X = distinct_values((D, N if size == H else D), rng)
         yield adapters.net_layer(net_model(rng, [D, size]).layers[1], X, name)
     for name in ACTIVATIONS:
-        yield adapters.net_layer(getattr(net, name)(), spread((D, N), rng, 2))
+        yield adapters.net_layer(getattr(net, name)(), distinct_values((D, N), rng, 2))
     for name in ("SoftmaxCrossEntropy", "MeanSquaredError"):
-        yield adapters.net_cost(getattr(net, name)(), spread((K, N), rng, 2), onehot(N, K, rng).T)
+        yield adapters.net_cost(
+            getattr(net, name)(), distinct_values((K, N), rng, 2), onehot(N, K, rng).T
+        )
     deep: list[int | str] = [D]
     for size, name in zip((7, 5, 7, 5, 7), ACTIVATIONS, strict=True):
         deep += [size, name]
-    X, y = spread((D, N), rng), onehot(N, K, rng).T
+    X, y = distinct_values((D, N), rng), onehot(N, K, rng).T
     yield adapters.net_case(net_model(rng, [*deep, K]), X, y, "net, cross-entropy")
     squared = net_model(rng, [D, H, "TanhLayer", K], net.MeanSquaredError())
     yield adapters.net_case(squared, X.copy(), y, "net, squared error")
@@ -106,7 +108,7 @@ def generic(thing: Any, rng: Random) -> Any:
     """Weights that are no special values: gamma = 1 would hide a forgotten gamma."""
     for layer in getattr(thing, "layers", [thing]):
         for p in layer.params.values():
-            p[...] = spread(p.shape, rng)
+            p[...] = distinct_values(p.shape, rng)
     return thing
 
 
@@ -162,15 +164,17 @@ def cnn_other(rng: Random) -> Any:
 def cnn_cases(rng: Random) -> Iterator[Case]:
     """Every layer, activation and loss, two nets, the update."""
     for layer, shape in cnn_layers():
-        yield adapters.cnn_layer(generic(layer, rng), spread(shape, rng, 2))
-    X = spread((N, K), rng, 2)
+        yield adapters.cnn_layer(generic(layer, rng), distinct_values(shape, rng, 2))
+    X = distinct_values((N, K), rng, 2)
     yield adapters.cnn_loss(cnn.CrossEntropyLoss(), X, rng.integers(K, size=N))
-    yield adapters.cnn_loss(cnn.MeanSquareLoss(), X.copy(), spread((N, K), rng))
+    yield adapters.cnn_loss(cnn.MeanSquareLoss(), X.copy(), distinct_values((N, K), rng))
     none = cnn.MeanSquareLoss("none")
-    yield adapters.cnn_loss(none, X.copy(), spread((N, K), rng), "MeanSquareLoss, none")
-    X, labels = spread((3, 2, 6, 6), rng), rng.integers(K, size=3)
+    yield adapters.cnn_loss(none, X.copy(), distinct_values((N, K), rng), "MeanSquareLoss, none")
+    X, labels = distinct_values((3, 2, 6, 6), rng), rng.integers(K, size=3)
     yield adapters.cnn_case(cnn_model(rng), X, labels, "net, cross-entropy")
-    yield adapters.cnn_case(cnn_other(rng), X.copy(), spread((3, N), rng), "net, squared error")
+    yield adapters.cnn_case(
+        cnn_other(rng), X.copy(), distinct_values((3, N), rng), "net, squared error"
+    )
     yield adapters.update_case(adapters.cnn_update, rng)
 
 

@@ -133,11 +133,11 @@ def examine(plant: Plant, seed: int = 0, quick: bool = False) -> Findings:
     findings = Findings()
     with planted(plant):
         for case in specimens.CASES[plant.target](np.random.default_rng(seed)):
-            if quick and any(bool(r.blame) == bool(case.parts) for r in findings.reports):
+            if quick and any(bool(r.blame) == is_net(case) for r in findings.reports):
                 continue
             try:
                 if runs(case, plant):
-                    seconds = 0.0 if quick and case.parts else np.inf
+                    seconds = 0.0 if quick and is_net(case) else np.inf
                     report = judge_widely(case, seed, seconds=seconds)
                     findings.reports += [] if report.ok else [report]
             except Exception as error:
@@ -145,6 +145,11 @@ def examine(plant: Plant, seed: int = 0, quick: bool = False) -> Findings:
                     raise  # our own trouble is not a find
                 findings.trouble = findings.trouble or f"{type(error).__name__}: {error}"
     return findings
+
+
+def is_net(case: Case) -> bool:
+    """Its output is a loss, and its layers can be blamed."""
+    return case.blame is not None and not case.forward().ndim
 
 
 def runs(case: Case, plant: Plant) -> bool:
