@@ -41,5 +41,5 @@ def edges(left: tuple, right: tuple, W: np.ndarray) -> list[str]:
         (x, y), (x2, y2) = (left[0], left[1][i]), (right[0], right[1][j])
         lines.append(f'<line x1="{x}" y1="{y}" x2="{x2}" y2="{y2}"/>')
         at = f'x="{x + 0.36 * (x2 - x):.0f}" y="{y + 0.36 * (y2 - y) + 4:.0f}"'
-        labels.append(f'<text data-s="W" {at}>{number(W[i, j])}</text>')
+        labels.append(f'<text data-s="W" {at}>{number(float(W[i, j]))}</text>')
     return lines + labels

@@ -21,7 +21,7 @@ PRIME = "\u02b9"  # a letter for Python, so that f' can be a name
 SPACE = '<mspace width=".18em"></mspace>'  # keeps lr dW from being read as lrdW
 LEVELS = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.MatMult: 2, ast.Div: 2}
 TURNED = '<mi mathvariant="normal">T</mi>'
-OPEN, CLOSE = (f'<mo stretchy="false">{bracket}</mo>' for bracket in "()")
+OPEN, CLOSE, COMMA = (f'<mo stretchy="false">{sign}</mo>' for sign in "(),")
 SIGNS = {ast.Add: "+", ast.Sub: "−", ast.Div: "/", ast.Eq: "=", ast.Gt: ">"}
 SIGNS |= {ast.LShift: "←", ast.RShift: "→"}
 
@@ -56,7 +56,7 @@ class Formula:
             case ast.Name() | ast.Attribute(value=ast.Name()):
                 return [self.name(ast.unparse(node), below)]
             case ast.Constant():
-                return [f"<mn>{node.value}</mn>"]
+                return [f"<mn>{ast.unparse(node)}</mn>"]
             case ast.Attribute():
                 return [f"<msup>{row(self.parts(node.value, 3))}{TURNED}</msup>"]
             case ast.UnaryOp():
@@ -78,7 +78,7 @@ class Formula:
                 test, otherwise = self.parts(node.test), self.parts(node.orelse)
                 return [*self.parts(node.body), words[0], *test, words[1], *otherwise]
             case ast.Tuple():
-                each = [["<mo>,</mo>", *self.parts(part)] for part in node.elts]
+                each = [[COMMA, *self.parts(part)] for part in node.elts]
                 return list(chain(*each))[1:]
             case ast.Call(func=ast.Name(id="sqrt")):
                 return [f"<msqrt>{row(self.parts(node.args[0]))}</msqrt>"]

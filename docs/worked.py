@@ -13,12 +13,12 @@ import numpy as np
 import cnn
 import functional_net as fn
 import net
-from docs.mathml import Formula, matrix, number, parse
+from docs.mathml import CLOSE, COMMA, OPEN, Formula, matrix, number, parse
 
 __all__ = ["compute", "line", "X", "START"]
 
 Array = np.ndarray
-Numbers = dict[str, Array]
+Numbers = dict[str, Any]
 
 X = np.array([[1.0, 2.0, 0.0], [0.0, 1.0, 2.0]])  # (N, D)
 y = np.array([[1.0, 0.0], [0.0, 1.0]])  # (N, K)  classes 0 and 1
@@ -56,7 +56,7 @@ def compute() -> Numbers:
 
 def net_step() -> Numbers:
     """The same step in columns, turned into rows for the comparison."""
-    model = net.perceptron([3, 2, 2], dtype=np.float64)
+    model: Any = net.perceptron([3, 2, 2], dtype=np.float64)
     model.set_weights([W.T for W in START])
     Y = model.forward(X.T)
     numbers = {"logits": Y.T, "loss": model.loss(Y, y.T), "dX": model.input_gradient().T}
@@ -132,7 +132,7 @@ def line(text: str, numbers: Numbers, symbols: Mapping[str, str]) -> str:
     target, _, expression = text.rpartition(" = ")
     written = Written(symbols, numbers)
     if not target:
-        return flow([written.name(name, False) for name in expression.split(", ")])
+        return flow([written.name(name, False) for name in expression.split(", ")], "eq list")
     value = np.asarray(eval(expression, {"__builtins__": {}}, {**FUNCTIONS, **numbers}))
     if target in numbers:
         agree(text, value, numbers[target])
@@ -142,10 +142,13 @@ def line(text: str, numbers: Numbers, symbols: Mapping[str, str]) -> str:
     return flow(parts) + entry(tree, target, numbers)
 
 
-def flow(parts: list[str]) -> str:
-    """Pieces in a line that may break between any two."""
-    pieces = "".join(f'<math displaystyle="true">{part}</math>' for part in parts)
-    return f'<div class="eq">{pieces}</div>'
+def flow(parts: list[str], kind: str = "eq") -> str:
+    """A line that may break between its parts, but not before a comma or a closing bracket."""
+    text = "\n".join(parts).replace(f"{OPEN}\n", OPEN)
+    for closing in CLOSE, COMMA:
+        text = text.replace(f"\n{closing}", closing)
+    pieces = "".join(f'<math displaystyle="true">{part}</math>' for part in text.split("\n"))
+    return f'<div class="{kind}">{pieces}</div>'
 
 
 class Written(Formula):
@@ -174,20 +177,20 @@ class Written(Formula):
 
 def entry(tree: ast.expr, target: str, numbers: Numbers) -> str:
     """The first entry of a matrix product, plus a bias or not, term by term."""
-    product, bias = (tree.left, tree.right) if _is(tree, ast.Add) else (tree, None)
-    if not _is(product, ast.MatMult):
-        return ""
-    A, B = (eval(ast.unparse(side), {}, dict(numbers)) for side in (product.left, product.right))
-    terms = [f"{_factor(a)} · {_factor(w)}" for a, w in zip(A[0], B[:, 0], strict=True)]
-    terms += [_factor(numbers[ast.unparse(bias)][0, 0])] if bias else []
+    match tree:
+        case ast.BinOp(ast.BinOp(left, ast.MatMult(), right), ast.Add(), ast.Name(bias)):
+            last = [numbers[bias][0, 0]]
+        case ast.BinOp(left, ast.MatMult(), right):
+            last = []
+        case _:
+            return ""
+    A, B = (eval(ast.unparse(side), {}, dict(numbers)) for side in (left, right))
+    terms = [f"{factor(a)} · {factor(w)}" for a, w in zip(A[0], B[:, 0], strict=True)]
+    terms += map(factor, last)
     total = number(numbers[target][0, 0])
     return f'<p class="entry">{target}[0, 0] = {" + ".join(terms)} = {total}</p>'
 
 
-def _is(node: ast.expr, op: type) -> Any:
-    return isinstance(node, ast.BinOp) and isinstance(node.op, op)
-
-
-def _factor(value: float) -> str:
+def factor(value: float) -> str:
     text = number(value)
     return f"({text})" if text.startswith("−") else text

@@ -150,6 +150,9 @@ for (const whole of document.querySelectorAll(".whole")) {
   const boxes = [...whole.getClientRects()];
   check("whole", boxes.length === 1, "broken: " + whole.textContent);
 }
+for (const piece of document.querySelectorAll(".eq math")) {
+  check("pieces", !/^\s*[,.)]/.test(piece.textContent), "begins with " + piece.textContent);
+}
 
 const theme = document.getElementById("dark");
 const papers = {};

@@ -391,6 +391,8 @@ def test_the_page_asks_nothing_of_the_network(html):
 
 
 def test_links_lead_to_the_lines_they_name(html):
+    for name in re.findall(r'href="([\w.]+)"', html):
+        assert (ROOT / "docs" / name).is_file(), name
     links = re.findall(r'href="\.\./([^"#]+)#L(\d+)">([^<]+)<', html)
     assert len(links) > 40
     for path, line, shown in links:
