@@ -65,7 +65,8 @@ def export_shapes(
     seed: Annotated[int, console.number("--seed", 0, "Same seed, same pictures.")] = 0,
 ) -> None:
     """Write a toy set in colour: drawn shapes, a class folder for each."""
-    from datasets.read.folders import draw_shapes, export_images
+    from datasets.draw.shapes import draw_shapes
+    from datasets.read.folders import export_images
 
     images, labels, names = draw_shapes(per_class, size, np.random.default_rng(seed))
     count = export_images(images, labels, to, per_class, names)

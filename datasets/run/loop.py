@@ -19,10 +19,10 @@ import typer
 from datasets import checks
 from datasets.batches import minibatches
 from datasets.read.mnist import MNIST
-from datasets.read.picture import look
 from datasets.run.bar import Bar
 from datasets.run.checkpoint import amount, count, fingerprint, text, unused
 from datasets.run.console import program, say, warn
+from datasets.run.predict import check_pictures
 from datasets.schedules import at_epoch
 from datasets.store.files import atomic, check_target, printable, regular_file
 from datasets.store.weights import (
@@ -314,8 +314,7 @@ def _own_pictures(ctx: typer.Context) -> list[Path]:
     if ctx.args and first is None:
         raise ValueError(f"expected options only, got the argument {ctx.args[0]!r}")
     paths = [regular_file(path) for path in (first, *ctx.args)] if first else []
-    for path in paths:
-        look(path)  # a file that is no picture is told now, and not after the training
+    check_pictures(paths)  # what is wrong is told now, and not after the training
     return paths
 
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from datasets.run.console import say
 from datasets.run.loop import Run, saved
+from datasets.run.predict import as_digit, as_picture, predict_pictures
 from datasets.store.files import printable
 from datasets.store.weights import Weights
 
@@ -46,9 +47,14 @@ def report(
         say(f"weights are in {printable(path)}")
     if run.options["pictures"]:
         _pictures(run, weights, X, truth, P, names)
-    for path in run.own_pictures:
-        image = _prepared(path, image_shape(X.shape[1:]), run.folder)
-        _own_picture(path, image, probabilities(image.reshape(1, *X.shape[1:]))[0], names)
+    if run.own_pictures:
+        shape = image_shape(X.shape[1:])
+        prepare = as_digit if shape == (1, 28, 28) and not run.folder else as_picture(shape)
+
+        def seen(images: Array) -> Array:
+            return probabilities(images.reshape(-1, *X.shape[1:]))
+
+        predict_pictures(run.own_pictures, seen, names, prepare)
     return guess
 
 
@@ -77,39 +83,20 @@ def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
 def _pictures(
     run: Run, weights: Weights, X: Array, truth: Integers, P: Array, names: Sequence[str]
 ) -> None:
-    from datasets.draw import sheets as pictures
+    from datasets.draw.confusion import confusion_picture
+    from datasets.draw.curves import curves
+    from datasets.draw.sheets import filters_sheet, mistakes_sheet, weights_sheet
 
     folder = Path(run.options["pictures"])
     shape, guess = image_shape(X.shape[1:]), P.argmax(axis=1)
     W = next(iter(weights.values()))
     if W.ndim == 4:
-        pictures.filters_sheet(W, folder / "filters.png")
+        filters_sheet(W, folder / "filters.png")
     else:
-        pictures.weights_sheet(W, shape, folder / "weights.png")
+        weights_sheet(W, shape, folder / "weights.png")
     images, sure = X.reshape(-1, *shape), P.max(axis=1)
-    pictures.mistakes_sheet(images, truth, guess, sure, names, folder / "mistakes.png")
-    counts = confusion(truth, guess, len(names))
-    pictures.confusion_picture(counts, names, folder / "confusion.png")
+    mistakes_sheet(images, truth, guess, sure, names, folder / "mistakes.png")
+    confusion_picture(truth, guess, names, folder / "confusion.png")
     if run.history:
-        pictures.curves(run.history, folder / "curves.png")
+        curves(run.history, folder / "curves.png")
     say(f"pictures are in {printable(folder)}")
-
-
-def _own_picture(path: Path, image: Array, P: Array, names: Sequence[str]) -> None:
-    """What a network sees, image (C, H, W), and what it takes it for, P (K,)."""
-    from datasets.read.digit import bars, show
-
-    say(f"\n{printable(path)}: the network sees")
-    say(show(image.mean(axis=0)))
-    say(bars(P, names))
-    say(f"{printable(path)}: {names[int(P.argmax())]} ({P.max():.1%})")
-
-
-def _prepared(path: Path, shape: tuple[int, int, int], folder: bool) -> Array:
-    """The picture (C, H, W): a digit as MNIST shows it; resized if a folder's were learnt."""
-    from datasets.read.digit import as_mnist
-    from datasets.read.picture import decode
-
-    if shape == (1, 28, 28) and not folder:
-        return as_mnist(path)[None]
-    return decode(path, shape[0], shape[1:]).astype(np.float32) / 255
