@@ -150,7 +150,7 @@ class LeakyReLuLayer(Layer):
 
     def __init__(self, alpha: float = 0.01):
         if not (checks.is_number(alpha) and np.isfinite(alpha)):
-            raise ValueError(f"LeakyReLuLayer expects a finite alpha, got {alpha!r}")
+            raise ValueError(f"LeakyReLuLayer expects a finite alpha, got {short(alpha)}")
         self.alpha = float(alpha)
 
     def forward(self, X: Array) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 
 from cnn.kernels import Array, relu
 from cnn.layer import Layer, Local
-from datasets.checks import is_number
+from datasets.checks import is_number, short
 
 __all__ = ["ReLU", "LeakyReLU", "Sigmoid", "Tanh", "Softmax"]
 
@@ -39,7 +39,7 @@ class LeakyReLU(Activation):
     def __init__(self, alpha: float = 0.01) -> None:
         super().__init__()
         if not (is_number(alpha) and math.isfinite(alpha)):
-            raise ValueError(f"LeakyReLU expects a finite alpha, got {alpha!r}")
+            raise ValueError(f"LeakyReLU expects a finite alpha, got {short(alpha)}")
         self.alpha = float(alpha)
 
     # --- forward --------------------------------------------------------------
