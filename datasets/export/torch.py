@@ -12,7 +12,7 @@ from datasets.store.files import atomic
 
 __all__ = ["write_torch"]
 
-SCRIPT = '''"""A network in PyTorch: load() gives it; run as a script, it compares scores with NumPy."""
+SCRIPT = '''"""A network in PyTorch: load() gives it; run as a script, it is tested."""
 
 from pathlib import Path
 

@@ -12,18 +12,22 @@ from datasets.read.picture import decode, look
 from datasets.run.console import say
 from datasets.store.files import printable, regular_file
 
-__all__ = ["predict_pictures", "check_pictures", "as_digit", "as_picture"]
+__all__ = ["predict_pictures", "own_pictures", "as_digit", "as_picture"]
 
 Array = npt.NDArray[np.floating]
 Prepared = tuple[Array, list[str]]  # the image (C, H, W) as the network wants it, and doubts
 FEW = 3  # pictures that are shown large without being asked
 
 
-def check_pictures(paths: Sequence[Path]) -> None:
-    """Raise OSError for a file that is not there, ValueError where none of the files is a picture.
+def own_pictures(first: Path | None, others: Sequence[str]) -> list[Path]:
+    """The pictures of --predict a.png b.png: the option takes one, the rest are arguments.
 
-    To be called before a training; a damaged picture among others is told by predict_pictures.
+    Raises OSError for a file that is not there, ValueError where none of the files is a picture;
+    a damaged one among others is told by predict_pictures.
     """
+    if others and first is None:
+        raise ValueError(f"expected options only, got the argument {others[0]!r}")
+    paths = [first, *map(Path, others)] if first else []
     errors = []
     for path in paths:
         try:
@@ -32,6 +36,7 @@ def check_pictures(paths: Sequence[Path]) -> None:
             errors.append(error)
     if errors and len(errors) == len(paths):
         raise errors[0]
+    return paths
 
 
 def predict_pictures(

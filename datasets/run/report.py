@@ -1,6 +1,5 @@
 """What a command tells at its end: accuracy, an example, weights, pictures, digits of one's own."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datasets.run.console import say
-from datasets.run.predict import as_digit, as_picture, check_pictures, predict_pictures
+from datasets.run.predict import as_digit, as_picture, predict_pictures
 from datasets.run.targets import saved
 from datasets.store.files import printable
 from datasets.store.weights import Weights
@@ -17,20 +16,11 @@ from datasets.store.weights import Weights
 if TYPE_CHECKING:
     from datasets.run.loop import Run
 
-__all__ = ["Probabilities", "own_pictures", "report", "most_confused", "image_shape"]
+__all__ = ["Probabilities", "report", "most_confused", "image_shape"]
 
 Array = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]
 Probabilities = Callable[[Array], Array]
-
-
-def own_pictures(first: Path | None, others: list[str]) -> list[Path]:
-    """The pictures of --predict a.png b.png: the option takes one, the rest are arguments."""
-    if others and first is None:
-        raise ValueError(f"expected options only, got the argument {others[0]!r}")
-    paths = [first, *map(Path, others)] if first else []
-    check_pictures(paths)  # what is wrong is told now, and not after the training
-    return paths
 
 
 def report(run: "Run", probabilities: Probabilities, X: Array, y: Array) -> None:
@@ -96,24 +86,27 @@ def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
 def most_confused(
     truth: Integers, guess: Integers, names: Sequence[str], rows: int = 5
 ) -> list[str]:
-    """A table of the classes (N,) that were most often taken for another."""
-    wrong = Counter(zip(truth.tolist(), guess.tolist(), strict=True))
-    worst = sorted((-n, t, g) for (t, g), n in wrong.items() if t != g)[:rows]
+    """A table of the classes that were most often taken for another; truth and guess (N,)."""
+    wrong = truth != guess
+    pairs, times = np.unique(np.stack([truth, guess])[:, wrong], axis=1, return_counts=True)
     cells = [("most confused", "taken for", "times")]
-    cells += [(names[t], names[g], str(-n)) for n, t, g in worst]
+    for i in np.argsort(-times, kind="stable")[:rows]:
+        cells.append((names[pairs[0, i]], names[pairs[1, i]], str(times[i])))
     wide = [max(len(row[i]) for row in cells) for i in (0, 1)]
-    return [f"{t:{wide[0]}}  {g:{wide[1]}}  {n:>5}" for t, g, n in cells] if worst else []
+    lines = [f"{t:{wide[0]}}  {g:{wide[1]}}  {n:>5}" for t, g, n in cells]
+    return lines if len(lines) > 1 else []
 
 
 def _predict(run: "Run", probabilities: Probabilities, shape: tuple[int, ...]) -> None:
-    images = image_shape(shape)
-    digits = images == (1, 28, 28) and run.judged_on == "test"
-    prepare = as_digit if digits else as_picture(images)
-
-    def seen(X: Array) -> Array:
-        return probabilities(X.reshape(-1, *shape))
-
-    predict_pictures(run.own_pictures, seen, run.names, prepare, run.options.large)
+    C, H, W = image_shape(shape)
+    digit = (C, H, W) == (1, 28, 28) and run.judged_on == "test"  # a folder's are only resized
+    predict_pictures(
+        run.own_pictures,
+        lambda images: probabilities(images.reshape(-1, *shape)),
+        run.names,
+        as_digit if digit else as_picture((C, H, W)),
+        run.options.large or None,
+    )
 
 
 def _pictures(

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from datasets.read.digit import doubts
-from datasets.run.predict import FEW, as_digit, as_picture, check_pictures, predict_pictures
+from datasets.run.predict import FEW, as_digit, as_picture, own_pictures, predict_pictures
 
 NAMES = [f"class {k}" for k in range(10)]
 
@@ -82,12 +82,11 @@ def test_none_that_can_be_read_is_an_error(saved, capsys):
 
 def test_before_a_training_only_a_missing_file_or_no_picture_at_all_is_an_error(saved, tmp_path):
     good, bad = saved("a.png", paper(ONE)), saved("b.png", b"text")
-    check_pictures([good, bad])
-    check_pictures([])
+    assert own_pictures(good, [str(bad)]) == [good, bad] and own_pictures(None, []) == []
     with pytest.raises(ValueError, match=r"b.png: not a PNG"):
-        check_pictures([bad, bad])
+        own_pictures(bad, [str(bad)])
     with pytest.raises(FileNotFoundError, match=r"c.png: no such file"):
-        check_pictures([good, tmp_path / "c.png"])
+        own_pictures(good, [str(tmp_path / "c.png")])
 
 
 def test_names_that_would_drive_a_terminal_are_escaped(saved, capsys):
@@ -100,7 +99,7 @@ def test_names_that_would_drive_a_terminal_are_escaped(saved, capsys):
 def test_a_photograph_of_a_phone_is_told_with_the_way_out(saved, brand):
     path = saved("IMG_1.HEIC", b"\0\0\0\x18ftyp" + brand + bytes(100))
     with pytest.raises(ValueError, match=r"IMG_1.HEIC: a HEIC or AVIF .* save it as JPEG or PNG"):
-        check_pictures([path])
+        own_pictures(path, [])
 
 
 # --- doubts -----------------------------------------------------------------------------
