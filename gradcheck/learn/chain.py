@@ -32,7 +32,9 @@ def share_out(attempt: Any) -> None:
     sentences = [line for _, says in verdicts.values() for line in says]
     for equation, right in found.items():
         said = verdicts.pop(equation, ("", []))[1]
-        attempt.settle(equation, "right" if right else "wrong", *([] if right else said or sentences))
+        attempt.settle(
+            equation, "right" if right else "wrong", *([] if right else said or sentences)
+        )
 
 
 class Probe:
@@ -72,7 +74,10 @@ class Probe:
             seen = [above[k], below[k], *(-t[k] for t in turned)]
             e7[k] = bool(np.any([close(r, dA) for r in seen], axis=0).all())
         good = {k for k in mixed if e7[k] and e8[k]}
-        first5, first6 = same(whole["W2"], np.maximum(Z, 0).T @ dy), same(whole["b2"], dy.sum(0)[None])
+        first5, first6 = (
+            same(whole["W2"], np.maximum(Z, 0).T @ dy),
+            same(whole["b2"], dy.sum(0)[None]),
+        )
         from_b = "b" in mixed and same(whole["W1"], X.T @ mixed["b"])
         from_W = "W" in mixed and same(whole["b1"], mixed["W"].sum(0)[None])
         own_W = good == {"W"} and same(whole["W1"], X.T @ mixed["W"])

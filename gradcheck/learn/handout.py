@@ -138,7 +138,9 @@ def blank(node: ast.stmt, inside: list[str], equation: str) -> list[str]:
     elif isinstance(node, ast.AugAssign):
         code = re.match(r"\s*(\S+ \S*=)", inside[0])[1] + " ..."  # type: ignore[index]
     elif isinstance(node, ast.Return):
-        tail = ast.unparse(node.value).partition(", {")[2] if isinstance(node.value, ast.Tuple) else ""
+        tail = (
+            ast.unparse(node.value).partition(", {")[2] if isinstance(node.value, ast.Tuple) else ""
+        )
         code = "return ..." + (f", {{{tail.rstrip(')')}" if tail else "")
     else:
         code = "..."

@@ -71,7 +71,11 @@ def blanks_of(source: str) -> set[tuple[str, str]]:
         for node in ast.walk(function):
             value = getattr(node, "value", None)
             first = value.elts[0] if isinstance(value, ast.Tuple) and value.elts else value
-            if isinstance(first, ast.Constant) and first.value is ... and isinstance(node, ast.stmt):
+            if (
+                isinstance(first, ast.Constant)
+                and first.value is ...
+                and isinstance(node, ast.stmt)
+            ):
                 found |= {(e, name) for e in tags(text[node.lineno - 1 : node.end_lineno])}
     return found
 
@@ -144,7 +148,9 @@ class Attempt:
         """Are the outputs the known ones? They must be before a difference means anything."""
         outputs = self.unit.outputs
         try:
-            out = self.learner.ask(next(STEPS), f"{self.unit.build}\n{self.unit.forward}", self.given())
+            out = self.learner.ask(
+                next(STEPS), f"{self.unit.build}\n{self.unit.forward}", self.given()
+            )
         except Trouble as trouble:
             self.raised(trouble, list(outputs.values()) or self.equations()[:1])
             self.wait(self.equations())

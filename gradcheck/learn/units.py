@@ -82,7 +82,17 @@ FUNCTIONAL = [
 def objects(name: str, known: str, build: str = "") -> Unit:
     """An activation of net.py."""
     code, back = "out = dict(Y=layer.forward(X))", "out = dict(X=layer.backward(dY))"
-    return Unit(name, f"layer = {name}({build})", code, {"Y": known}, {"Y": "E2"}, "X=3,5", "", back, {"X": "E8"})
+    return Unit(
+        name,
+        f"layer = {name}({build})",
+        code,
+        {"Y": known},
+        {"Y": "E2"},
+        "X=3,5",
+        "",
+        back,
+        {"X": "E8"},
+    )
 
 
 def cost(name: str, known: str) -> Unit:
