@@ -34,68 +34,81 @@ def parse(text: str) -> ast.expr:
 
 def formula(text: str, symbols: Mapping[str, str]) -> str:
     """A formula on its own line. symbols: base name -> the symbol it belongs to, {"dw": "dW"}."""
-    return f'<math display="block">{row(Formula(symbols).parts(parse(text)))}</math>'
+    return f'<math display="block">{row(Formula(symbols).visit(parse(text)))}</math>'
 
 
 def inline(text: str, symbols: Mapping[str, str]) -> str:
     """A formula within a sentence; its fractions keep to the line, a / b."""
-    return f"<math>{row(Formula(symbols, flat=True).parts(parse(text)))}</math>"
+    return f"<math>{row(Formula(symbols, flat=True).visit(parse(text)))}</math>"
 
 
-class Formula:
-    """A tree as a list of MathML elements; between two of them a line may break."""
+class Formula(ast.NodeVisitor):
+    """visit(tree) gives a list of MathML elements; between two of them a line may break."""
 
     def __init__(self, symbols: Mapping[str, str], flat: bool = False):
         self.symbols, self.flat = symbols, flat
+        self.below = False  # under a fraction bar?
 
-    def parts(self, node: ast.expr, least: int = 0, below: bool = False) -> list[str]:
-        """least: what binds less tightly gets brackets; below: under a fraction bar."""
-        if self.level(node) < least:
-            return [OPEN, *self.parts(node, 0, below), CLOSE]
-        match node:
-            case ast.Name() | ast.Attribute(value=ast.Name()):
-                return [self.name(ast.unparse(node), below)]
-            case ast.Constant():
-                return [f"<mn>{ast.unparse(node)}</mn>"]
-            case ast.Attribute():
-                return [f"<msup>{row(self.parts(node.value, 3))}{TURNED}</msup>"]
-            case ast.UnaryOp():
-                return ["<mo>−</mo>", *self.parts(node.operand, 2)]
-            case ast.BinOp(op=ast.Div()) if not self.flat:
-                bottom = self.parts(node.right, below=True)
-                return [f"<mfrac>{row(self.parts(node.left))}{row(bottom)}</mfrac>"]
-            case ast.BinOp():
-                level = self.level(node) + isinstance(node.op, ast.MatMult)
-                right = self.parts(
-                    node.right, level + isinstance(node.op, ast.Sub | ast.Div), below
-                )
-                return [*self.parts(node.left, level, below), self.sign(node.op, node.left), *right]
-            case ast.Compare():
-                right = self.parts(node.comparators[0])
-                return [*self.parts(node.left), self.sign(node.ops[0], node.left), *right]
-            case ast.IfExp():
-                words = [f"<mtext>&nbsp;{word}&nbsp;</mtext>" for word in ("if", "else")]
-                test, otherwise = self.parts(node.test), self.parts(node.orelse)
-                return [*self.parts(node.body), words[0], *test, words[1], *otherwise]
-            case ast.Tuple():
-                each = [[COMMA, *self.parts(part)] for part in node.elts]
-                return list(chain(*each))[1:]
-            case ast.Call(func=ast.Name(id="sqrt")):
-                return [f"<msqrt>{row(self.parts(node.args[0]))}</msqrt>"]
-            case ast.Call(func=ast.Name(id=name)) if name.startswith("sum_"):
-                index = f"<mi>{name.removeprefix('sum_')}</mi>"
-                return [f"<munder><mo>∑</mo>{index}</munder>", *self.parts(node.args[0], 2)]
-            case ast.Call():
-                inside = self.parts(ast.Tuple(node.args))
-                return [*self.parts(node.func), OPEN, *inside, CLOSE]
-        raise ValueError(f"a formula cannot hold {ast.unparse(node)!r}")
+    def held(self, node: ast.expr, least: int) -> list[str]:
+        """The parts, in brackets if they hold together less tightly than that."""
+        parts = self.visit(node)
+        return parts if self.level(node) >= least else [OPEN, *parts, CLOSE]
 
     def level(self, node: ast.expr) -> int:
-        """How tightly its parts hold together: 0 a comparison, 1 a sum, 2 a product, 3 a name."""
+        """0 a comparison, 1 a sum, 2 a product, 3 a name."""
         if isinstance(node, ast.BinOp):
-            upright = isinstance(node.op, ast.Div) and not self.flat
-            return 3 if upright else LEVELS.get(type(node.op), 0)
+            return 3 if self.upright(node) else LEVELS.get(type(node.op), 0)
         return {ast.Compare: 0, ast.IfExp: 0, ast.UnaryOp: 1}.get(type(node), 3)
+
+    def upright(self, node: ast.BinOp) -> bool:
+        return isinstance(node.op, ast.Div) and not self.flat
+
+    def visit_Name(self, node: ast.Name) -> list[str]:
+        return [self.name(node.id)]
+
+    def visit_Attribute(self, node: ast.Attribute) -> list[str]:
+        if isinstance(node.value, ast.Name):
+            return [self.name(ast.unparse(node))]
+        return [f"<msup>{row(self.held(node.value, 3))}{TURNED}</msup>"]
+
+    def visit_Constant(self, node: ast.Constant) -> list[str]:
+        return [f"<mn>{ast.unparse(node)}</mn>"]
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> list[str]:
+        return ["<mo>−</mo>", *self.held(node.operand, 2)]
+
+    def visit_BinOp(self, node: ast.BinOp) -> list[str]:
+        if self.upright(node):
+            top, self.below = row(self.visit(node.left)), True
+            bottom, self.below = row(self.visit(node.right)), False
+            return [f"<mfrac>{top}{bottom}</mfrac>"]
+        level = self.level(node) + isinstance(node.op, ast.MatMult)
+        right = self.held(node.right, level + isinstance(node.op, ast.Sub | ast.Div))
+        return [*self.held(node.left, level), self.sign(node.op, node.left), *right]
+
+    def visit_Compare(self, node: ast.Compare) -> list[str]:
+        right = self.visit(node.comparators[0])
+        return [*self.visit(node.left), self.sign(node.ops[0], node.left), *right]
+
+    def visit_IfExp(self, node: ast.IfExp) -> list[str]:
+        if_, else_ = (f"<mtext>&nbsp;{word}&nbsp;</mtext>" for word in ("if", "else"))
+        test, otherwise = self.visit(node.test), self.visit(node.orelse)
+        return [*self.visit(node.body), if_, *test, else_, *otherwise]
+
+    def visit_Tuple(self, node: ast.Tuple) -> list[str]:
+        return list(chain(*([COMMA, *self.visit(part)] for part in node.elts)))[1:]
+
+    def visit_Call(self, node: ast.Call) -> list[str]:
+        name, inside = ast.unparse(node.func), self.visit(ast.Tuple(node.args))
+        if name == "sqrt":
+            return [f"<msqrt>{row(inside)}</msqrt>"]
+        if name.startswith("sum_"):
+            sum_ = f"<munder><mo>∑</mo><mi>{name.removeprefix('sum_')}</mi></munder>"
+            return [sum_, *self.held(node.args[0], 2)]
+        return [*self.visit(node.func), OPEN, *inside, CLOSE]
+
+    def generic_visit(self, node: ast.AST) -> list[str]:
+        raise ValueError(f"a formula cannot hold {ast.unparse(node)!r}")
 
     def sign(self, op: ast.AST, left: ast.expr) -> str:
         """Between factors stands a small space; between arrays that meet entry by entry, a sign."""
@@ -104,7 +117,7 @@ class Formula:
             return "<mo>⊙</mo>" if arrays else SPACE
         return f"<mo>{escape(SIGNS[type(op)])}</mo>"
 
-    def name(self, text: str, below: bool) -> str:
+    def name(self, text: str) -> str:
         """X, dW, w_dh, logits: as mathematics writes it, and marked as the symbol it belongs to."""
         base, _, indices = text.removesuffix(".T").partition("_")
         out = letters(base)

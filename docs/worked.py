@@ -132,13 +132,13 @@ def line(text: str, numbers: Numbers, symbols: Mapping[str, str]) -> str:
     target, _, expression = text.rpartition(" = ")
     written = Written(symbols, numbers)
     if not target:
-        return flow([written.name(name, False) for name in expression.split(", ")], "eq list")
+        return flow([written.name(name) for name in expression.split(", ")], "eq list")
     value = np.asarray(eval(expression, {"__builtins__": {}}, {**FUNCTIONS, **numbers}))
     if target in numbers:
         agree(text, value, numbers[target])
     numbers[target] = value
     tree = parse(expression)
-    parts = [*written.parts(tree), "<mo>=</mo>", written.name(target, False)]
+    parts = [*written.visit(tree), "<mo>=</mo>", written.name(target)]
     return flow(parts) + entry(tree, target, numbers)
 
 
@@ -162,13 +162,13 @@ class Written(Formula):
         own = {ast.Mult: "∗", ast.MatMult: "@", ast.Eq: "=="}.get(type(op))
         return f"<mo>{own}</mo>" if own else super().sign(op, left)
 
-    def name(self, text: str, below: bool) -> str:
+    def name(self, text: str) -> str:
         base = text.removesuffix(".T")
         if base not in self.numbers:
             return f"<mi>{text}</mi>"
         value = self.numbers[base].T if text != base else self.numbers[base]
         label = LABELS.get(base, base.replace("_new", ", new")) + text[len(base) :]
-        if below:  # "2" with "N" below it, under a fraction bar, would read as 2 / N
+        if self.below:  # "2" with "N" below it, under a fraction bar, would read as 2 / N
             return f"<mtext>{label} =&nbsp;</mtext><mn>{number(float(value))}</mn>"
         symbol = self.symbols.get(base.removesuffix("_new").removesuffix("_again"))
         mark = f' data-s="{symbol}"' if symbol else ""
