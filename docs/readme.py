@@ -19,7 +19,7 @@ from docs.rows import COLUMNS, ROWS  # noqa: E402
 PAGES = ("README.md", "docs/use.md", "docs/checker.md")
 COMMANDS = ("functional_net.py --lr 0.1 --hidden_neurons 100", "net.py --epochs 2")
 ONE_THREAD = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # more of them round differently
-PLANT = "-m gradcheck --plant functional-mean-in-db1"
+PLANT = "-m gradcheck plants functional-mean-in-db1"
 ORDER = {
     "functional_net.py": "the whole story in pure functions: forward, loss, backward, update",
     "net.py": "the same story in objects; samples are columns",
