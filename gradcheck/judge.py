@@ -176,9 +176,7 @@ def _one_output(y: Array, k: int) -> Array:
 # --- a learner's own ----------------------------------------------------------
 
 
-def judge_own(
-    own: Own, seed: int = 0, accumulates: bool = False, seconds: float = 10.0
-) -> Report:
+def judge_own(own: Own, seed: int = 0, accumulates: bool = False, seconds: float = 10.0) -> Report:
     """As judge_widely; then where mistakes hide: a batch of one, another mask, ..."""
     case = own.case()
     report = judge_widely(case, seed, accumulates, seconds)
@@ -219,7 +217,9 @@ def _somewhere_steeper(
     for scale in (1e-3, 30.0) if X is not None else ():
         other = _elsewhere(case, X, scale * X, seed, accumulates, seconds)  # type: ignore[arg-type, operator]
         if other is not None and not _is_vacuous(other):
-            other.notes.append(f"inputs are {scale:g} times the usual ones: there all gradients are 0")
+            other.notes.append(
+                f"inputs are {scale:g} times the usual ones: there all gradients are 0"
+            )
             return other
     report.notes.append("every gradient is 0 here, so that a backward of zeros would pass as well")
     return report

@@ -26,7 +26,7 @@ def breaches(
     """
     grads = case.backward(dy)
     trials = [_upstream] if case.takes_upstream else []
-    found = []
+    found: list[str] = []
     for rule in (*trials, _twice, _stale):
         try:
             said = rule(case, grads, dy, rng)
@@ -82,9 +82,7 @@ def _upstream(
     return None
 
 
-def _twice(
-    case: Case, grads: dict[str, Array], dy: Array, rng: np.random.Generator
-) -> str | None:
+def _twice(case: Case, grads: dict[str, Array], dy: Array, rng: np.random.Generator) -> str | None:
     """The same call again on the same object: is what backward leaves added to?
 
     Beside it an object with two forward passes and one backward: a state that forward changes,

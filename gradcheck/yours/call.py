@@ -5,7 +5,6 @@ import inspect
 import re
 import sys
 import types
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from gradcheck.case import Array, Constant, argument_copy
 from gradcheck.core import CannotCheck
 from gradcheck.yours.load import guarded, seeded
-from gradcheck.yours.walk import Path, copied, get, is_real, same, walk
+from gradcheck.yours.walk import Path, copied, get, is_real, put, same, walk
 
 __all__ = ["Call", "Life", "arguments", "is_code", "bind_forward", "bind_backward", "STRONG"]
 
@@ -63,6 +62,38 @@ class Context(types.SimpleNamespace):
 
     def save_for_backward(self, *values: Any) -> None:
         self.saved_tensors = self.saved_values = values
+
+
+class Autograd:
+    """A layer whose tensors differentiate themselves: backward of (out * dY).sum()."""
+
+    def __init__(self, layer: Any, forward: str, tensor: type) -> None:
+        self.layer, self.how, self.tensor = layer, forward, tensor
+
+    def forward(self, X: Array) -> Array:
+        self.x = self.tensor(X)
+        self.out = getattr(self.layer, self.how)(self.x)
+        return np.asarray(self.out.data)
+
+    def backward(self, dY: Array) -> Any:
+        (self.out * self.tensor(dY)).sum().backward()
+        grad = self.x.grad
+        return getattr(grad, "data", grad) if not isinstance(grad, np.ndarray) else grad
+
+    def zero_grad(self) -> None:
+        """Autograds add up until told otherwise."""
+        for path, grad in walk(self.layer):
+            if path[-1] == "grad":
+                put(self.layer, path, grad * 0)
+
+
+def tensor_class(thing: Any) -> type | None:
+    """The class of a parameter that has .data, .grad and .backward()."""
+    for path, _ in walk(thing):
+        owner = get(thing, path[:-1]) if path else None
+        if path and path[-1] == "data" and hasattr(owner, "grad"):
+            return type(owner) if callable(getattr(owner, "backward", None)) else None
+    return None
 
 
 # --- arguments ----------------------------------------------------------------
@@ -173,6 +204,11 @@ class Call:
         """The first argument that is an array of real numbers."""
         return next((n for n, v in self.given.items() if is_real(v) and n != self.label), "")
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the first such argument."""
+        return np.shape(self.given[self.first]) if self.first else ()
+
     def function(self, which: str, thing: Any) -> Any:
         how = getattr(self, which)
         return getattr(thing, how) if isinstance(how, str) and not is_code(how) else how
@@ -272,7 +308,9 @@ class Life:
             for path, a in walk(self.thing)
             if not any(a is v for v in given) and not (path in before and same(before[path], a))
         ]
-        named = [p for p in new if re.search(r"out|result|loss|y_?hat|activation", str(p[-1]), re.I)]
+        named = [
+            p for p in new if re.search(r"out|result|loss|y_?hat|activation", str(p[-1]), re.I)
+        ]
         if not new:
             raise CannotCheck(
                 "forward returned None, and set no array like self.output: a forgotten return?"

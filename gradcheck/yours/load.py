@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 from gradcheck.case import Constant, distinct_values
-from gradcheck.console import LIBRARIES, told
+from gradcheck.console import LIBRARIES, where
 from gradcheck.core import CannotCheck
 
 __all__ = ["Input", "load", "construct", "make_input", "quiet", "guarded", "seeded", "undisturbed"]
 
 DEFAULT_RNG = np.random.default_rng
-STATES: list[tuple[np.random.Generator, dict]] = []  # of the generators of a learner's modules
+STATES: list[tuple[np.random.Generator, Any]] = []  # of the generators of a learner's modules
 
 
 # --- around their code --------------------------------------------------------
@@ -55,8 +55,8 @@ def guarded(doing: str, advise: Callable[[BaseException], str] | None = None) ->
 
 def _raised(error: BaseException) -> str:
     """ValueError: what it says (file.py:17: the line)."""
-    place, _, said = told(error).partition(f": {type(error).__name__}")
-    return f"{type(error).__name__}{said} ({place})"
+    said = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}{': ' * bool(said)}{said} ({where(error)})"
 
 
 @contextlib.contextmanager
@@ -140,7 +140,9 @@ def _import(path: str) -> types.ModuleType:
     for _ in range(30):
         try:
             with quiet():
-                module = _import_file(Path(path).resolve()) if path.endswith(".py") else _named(path)
+                module = (
+                    _import_file(Path(path).resolve()) if path.endswith(".py") else _named(path)
+                )
         except ModuleNotFoundError as error:
             top = (error.name or "").split(".")[0]
             if not top or top in _FINDER.missing:
@@ -234,7 +236,7 @@ class _Finder(importlib.machinery.PathFinder):
             return importlib.machinery.ModuleSpec(name, self, is_package=True)  # type: ignore[arg-type]
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
         origin = str(spec.origin or "") if spec else ""
-        if not origin.endswith(".py") or name.split(".")[0] == "gradcheck":
+        if spec is None or not origin.endswith(".py") or name.split(".")[0] == "gradcheck":
             return None
         if origin.startswith(LIBRARIES) or "site-packages" in origin:
             return None
@@ -245,7 +247,7 @@ class _Finder(importlib.machinery.PathFinder):
         return _Missing(spec.name)
 
     def exec_module(self, module: types.ModuleType) -> None:
-        module.__path__ = []  # type: ignore[attr-defined]
+        module.__path__ = []
 
 
 _FINDER = _Finder()
@@ -321,8 +323,8 @@ def make_input(text: str, rng: np.random.Generator, scale: float) -> Input:
     a_number = bool(equals) and re.fullmatch(r"\s*[+-]?\d+\s*", rest)
     if re.fullmatch(r"\s*\d*(\s*,\s*\d+)*\s*,?\s*", shape) and not a_number:
         sizes = tuple(int(word) for word in shape.split(",") if word.strip())
-        value = _array(text, sizes, kind, rng, scale)
-        return Input(value, name or "", made=kind != "const" and value.dtype.kind == "f")
+        array = _array(text, sizes, kind, rng, scale)
+        return Input(array, name or "", made=kind != "const" and array.dtype.kind == "f")
     try:
         value = ast.literal_eval(rest.strip().removeprefix("+"))
     except (ValueError, SyntaxError):
@@ -336,7 +338,7 @@ def make_input(text: str, rng: np.random.Generator, scale: float) -> Input:
             else v
             for k, v in value.items()
         }
-    return Input(np.array(value) if isinstance(value, float) and not name else value, name or "")
+    return Input(value, name or "")
 
 
 def _array(

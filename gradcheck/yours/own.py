@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.case import directions as core_directions
 from gradcheck.case import Array, Case, distinct_values, random_signs
+from gradcheck.case import directions as core_directions
 from gradcheck.core import CannotCheck
 from gradcheck.yours.call import STRONG, Call, Life
 from gradcheck.yours.probe import Sources, find_gradients, moving, parts, scatter
-from gradcheck.yours.walk import Path, get, groups, is_real, label, likeness, put, same, walk
+from gradcheck.yours.walk import Path, get, is_real, label, likeness, put, same, walk
 
 __all__ = ["Options", "Own"]
 
@@ -59,15 +59,20 @@ class Own:
         dy = 0.7 * np.ones(np.shape(y))
         life.backward(dy)
         self._paths_of_parameters()
-        wanted = {name: [] for name in self.inputs} | self.params
+        nowhere: dict[str, list[Path]] = {name: [] for name in self.inputs}
+        wanted = nowhere | self.params
         self.sources = find_gradients(call, life, before, wanted)
         self._refuse_gradient_of_label(life)
         self._numbers(life)
         self._steps(life, before)
         self._unnamed(life, before)
         self.arrays = dict(self.inputs)
-        scatter(call, [self.params[n][0] for n in self.params if n in self.sources], self.options.seed)
-        self.arrays |= {n: get(call.thing, self.params[n][0]) for n in self.params if n in self.sources}
+        scatter(
+            call, [self.params[n][0] for n in self.params if n in self.sources], self.options.seed
+        )
+        self.arrays |= {
+            n: get(call.thing, self.params[n][0]) for n in self.params if n in self.sources
+        }
         self._lost(y, life)
         self._notice(life, dy)
         return self
@@ -75,7 +80,7 @@ class Own:
     @property
     def inputs(self) -> dict[str, Array]:
         """The arguments of forward of which a gradient is expected; a single one is X."""
-        call, found = self.call, {}
+        call, found = self.call, dict[str, Array]()
         for name, value in call.given.items():
             if isinstance(value, dict):  # a dictionary of arrays is a store of parameters
                 found |= {k: v for k, v in value.items() if is_real(v)}
@@ -128,7 +133,7 @@ class Own:
                 self.params[name], self.sources[name] = [path], [grads[0]]
 
     def _steps(self, life: Life, before: dict[Path, Array]) -> None:
-        """Parameters that backward itself changes: before - after is the gradient, if nothing else."""
+        """Parameters that backward itself changes: before - after is the gradient, if no other."""
         for name, paths in self.params.items():
             path = paths[0]
             if path in before and not same(before[path], get(life.thing, path)):
@@ -227,10 +232,10 @@ class Own:
         """dX in the memory of dY; a second output of which backward takes no gradient."""
         call, returned = self.call, life.returned
         written = getattr(life, "dy", None)
-        if isinstance(returned, np.ndarray) and isinstance(written, np.ndarray):
-            if np.shares_memory(returned, written) and not same(written, dy):
-                call.writes_dy = True
-                self.notes.append("dX is written into dY: fine as long as nobody else needs dY")
+        both = isinstance(returned, np.ndarray) and isinstance(written, np.ndarray)
+        if both and np.shares_memory(returned, written) and not same(written, dy):
+            call.writes_dy = True
+            self.notes.append("dX is written into dY: fine as long as nobody else needs dY")
         takes = set(call.plan.values())
         unused = life.outputs[max(1, call.upstreams) :]
         if call.backward is None or "cache" in takes or not any(np.ndim(u) for u in unused):
@@ -269,7 +274,10 @@ class Own:
         case.constants = {
             k: np.asarray(v, float)
             for k, v in call.given.items()
-            if isinstance(v, np.ndarray) and k not in self.inputs and v is not X and v.dtype.kind in "fiub"
+            if isinstance(v, np.ndarray)
+            and k not in self.inputs
+            and v is not X
+            and v.dtype.kind in "fiub"
         }
         return case
 
@@ -306,7 +314,9 @@ class Own:
             grad = grad * first.shape[self.axis(first)]
         p = self.arrays[name]
         if _same_but_for_ones(grad.shape, p.shape):
-            note = f"d{name} has shape {grad.shape}, {name} {p.shape}: the same but for 1s, let pass"
+            note = (
+                f"d{name} has shape {grad.shape}, {name} {p.shape}: the same but for 1s, let pass"
+            )
             self.notes += [note] if note not in self.notes else []
             grad = grad.reshape(p.shape)
         return grad
@@ -330,7 +340,11 @@ class Own:
             for count, said in ((1, "a batch of one"), (D, f"a batch of {D}, as many as features")):
                 if count != N:
                     yield from self._resized(N, count, said)
-        whole = [k for k, v in self.call.given.items() if getattr(v, "dtype", np.array(0.0).dtype).kind in "iu"]
+        whole = [
+            k
+            for k, v in self.call.given.items()
+            if getattr(v, "dtype", np.array(0.0).dtype).kind in "iu"
+        ]
         if whole and first is self.call.given[whole[0]]:
             value = self.call.given[whole[0]]
             yield from self._with({whole[0]: np.minimum(value, 1)}, "repeated indices")
@@ -367,8 +381,6 @@ class Own:
         best, most = 0, int((y == 0).sum())
         for seed in range(1, 9):
             other = Life(replace(self.call, seed=seed)).forward()
-            if same(other, y):
-                return
             if (other == 0).sum() > most:
                 best, most = seed, int((other == 0).sum())
         if best:

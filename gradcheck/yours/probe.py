@@ -29,10 +29,22 @@ from gradcheck.yours.walk import (
     walk,
 )
 
-__all__ = ["Sources", "prepared", "refuse_float32", "built", "moving", "reset_methods", "scatter", "parts", "find_gradients"]
+__all__ = [
+    "Sources",
+    "prepared",
+    "refuse_float32",
+    "built",
+    "moving",
+    "reset_methods",
+    "scatter",
+    "parts",
+    "find_gradients",
+]
 
 Sources = dict[str, list[Path]]  # array -> where its gradients are, to be added up
-RESET = re.compile(r"(zero|reset|clear|flush|init)_?(grads?|gradients?)|cleargrads|flush|reset|clear")
+RESET = re.compile(
+    r"(zero|reset|clear|flush|init)_?(grads?|gradients?)|cleargrads|flush|reset|clear"
+)
 
 
 # --- the object before its first check ----------------------------------------
@@ -208,7 +220,9 @@ def find_gradients(
             pairs.append((score, np.shape(grad) == shapes[name], 1, -order, name, path))
         for path, grad in held.items():
             score = max((_beside(p, path, thing) for p in paths), default=0)
-            score = score if paths else likeness(name, path) or _input_likeness(path, path in changed)
+            score = (
+                score if paths else likeness(name, path) or _input_likeness(path, path in changed)
+            )
             fits = np.shape(grad) == shapes[name]
             pairs.append((score, fits, path in changed, -order, name, path))
     taken: set[Path] = set()
@@ -224,7 +238,8 @@ def find_gradients(
 
 
 def _shape(call: Call, name: str, paths: list[Path]) -> tuple[int, ...]:
-    return np.shape(get(call.thing, paths[0]) if paths else call.given.get(name))
+    value: Any = get(call.thing, paths[0]) if paths else call.given.get(name)
+    return np.shape(value)
 
 
 def parts(returned: Any, path: Path = ("returned",)) -> list[tuple[Path, Any]]:

@@ -17,6 +17,7 @@ from gradcheck.case import Array, check_case, distinct_values
 from gradcheck.core import CannotCheck
 from gradcheck.yours.call import (
     STRONG,
+    Autograd,
     Call,
     Life,
     arguments,
@@ -24,6 +25,7 @@ from gradcheck.yours.call import (
     bind_forward,
     is_code,
     module_scope,
+    tensor_class,
 )
 from gradcheck.yours.load import Input, guarded, quiet
 from gradcheck.yours.own import Options, Own
@@ -64,12 +66,16 @@ def own_layer(thing: Any, inputs: list[Input], options: Options, title: str = ""
     if not options.backward:
         backwards += [n for n in _public(thing) if LIKE_DERIVATIVE.search(n)]
     backwards = [n for n in backwards if n not in forwards[:1]]
+    if not backwards and (tensor := tensor_class(thing)):
+        thing, forwards, backwards = Autograd(thing, forwards[0], tensor), ["forward"], ["backward"]
     if not backwards and not any(f in ("loss", options.forward) for f in forwards):
         raise CannotCheck(_no_method(thing, "backward", inputs, forwards[0]))
-    if "__call__" in forwards and forwards[0] != "__call__":  # only where the first cannot be called
+    if (
+        "__call__" in forwards and forwards[0] != "__call__"
+    ):  # only where the first cannot be called
         forwards = [forwards[0], "__call__"]
-    pairs = [(f, b) for b in backwards or [None] for f in forwards[:2]]
-    return _best(pairs, lambda f, b: _readings(thing, f, b, inputs, options, title), title)
+    pairs: list[tuple] = [(f, b) for b in backwards or [""] for f in forwards[:2]]
+    return _best(pairs, lambda f, b: _readings(thing, f, b or None, inputs, options, title), title)
 
 
 def own_functions(
@@ -88,6 +94,8 @@ def own_functions(
 
 
 def _refuse_nan(inputs: list[Input]) -> None:
+    if len(inputs) == 1 and isinstance(inputs[0].value, float):
+        inputs[0].value = np.array(inputs[0].value)
     if not all(np.isfinite(i.value).all() for i in inputs if is_real(i.value)):
         raise CannotCheck("an input is not finite: it holds nan or inf")
 
@@ -124,7 +132,9 @@ def _no_method(thing: Any, what: str, inputs: list[Input], forward: str = "") ->
     said = ""
     if forward and inputs:
         try:
-            Life(Call(thing, forward, lambda: None, bind_forward(getattr(thing, forward), inputs)[0])).forward()
+            Life(
+                Call(thing, forward, lambda: None, bind_forward(getattr(thing, forward), inputs)[0])
+            ).forward()
         except CannotCheck as error:
             said = str(error) if "forward returned" in str(error) else ""
     have = ", ".join(_public(thing)) or "none"
@@ -187,9 +197,7 @@ def _raiser(error: CannotCheck) -> Builder:
     return fail
 
 
-def _builder(
-    call: Call, options: Options, title: str, notes: list[str], done: set[str]
-) -> Builder:
+def _builder(call: Call, options: Options, title: str, notes: list[str], done: set[str]) -> Builder:
     def build() -> Own:
         own_call = replace(call, thing=copied(call.thing), given=_copies(call.given))
         own = Own(own_call, options, title, notes=list(notes)).build()
@@ -223,17 +231,27 @@ def _started(call: Call) -> tuple[Call, Array]:
 def _labellings(
     thing: Any, f: Any, inputs: list[Input], options: Options
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(which argument is a label, the values of all): none; the one whose name says so; the last."""
+    """(which argument is a label, the values of all): none, the one named so, the last."""
     function = getattr(thing, f) if isinstance(f, str) and not is_code(f) else f
     if is_code(function):
         method = next((getattr(thing, n) for n in FORWARD if hasattr(thing, n)), None)
-        names = [p.name for p in arguments(method)] if f"{getattr(method, '__name__', '?')}(" in f else []
+        names = (
+            [p.name for p in arguments(method)]
+            if f"{getattr(method, '__name__', '?')}(" in f
+            else []
+        )
         spare = iter([*names, *"Xyz"])
         yield "", {i.name or next(spare): i.value for i in inputs}
         return
     bound, missing = bind_forward(function, inputs)
     made = {i.name: i.made for i in inputs if i.name}
-    made |= dict(zip([n for n in bound if n not in made], [i.made for i in inputs if not i.name], strict=False))
+    made |= dict(
+        zip(
+            [n for n in bound if n not in made],
+            [i.made for i in inputs if not i.name],
+            strict=False,
+        )
+    )
     real = [n for n, v in bound.items() if is_real(v)]
     if missing:
         yield from _made_labels(function, bound, missing, real, options)
@@ -293,7 +311,10 @@ def _domains(
     rng = np.random.default_rng(seed)
     real = [k for k, v in given.items() if is_real(v) and k != label]
     if real:
-        yield "positive", given | {k: (distinct_values(given[k].shape, rng) + 1.1) / 2.2 for k in real}
+        yield (
+            "positive",
+            given | {k: (distinct_values(given[k].shape, rng) + 1.1) / 2.2 for k in real},
+        )
         yield "whole", given | {real[0]: rng.integers(rows, size=given[real[0]].shape)}
 
 
@@ -311,8 +332,11 @@ def _plans(call: Call, y: Array, word: str) -> Iterator[tuple[dict[str, str], st
     known, unknown = bind_backward(function, life.defaults | call.given)
     for roles in _roles(call, life, y, unknown, word):
         plan = known | dict(zip(unknown, roles, strict=True))
-        said = [f"{n} of backward is taken for {_in_words(r)}" for n, r in zip(unknown, roles)
-                if r != "dY" and (len(unknown) > 1 or r != "cache")]  # fmt: skip
+        said = [
+            f"{name} of backward is taken for {_in_words(role)}"
+            for name, role in zip(unknown, roles, strict=True)
+            if role != "dY" and (len(unknown) > 1 or role != "cache")
+        ]
         if call.label and call.label not in call.given:
             said.append(f"{call.label} is taken for the label")
         yield from _reduced(call, y, plan, word, said)
@@ -340,7 +364,11 @@ def _roles(
         yield ()
     elif k == 1:
         cached = [("cache",)] if spare or more else []
-        local = [] if call.thing is not None and LIKE_BACKWARD.search(word) and not loss else [(first,), ("out",)]
+        local = (
+            []
+            if call.thing is not None and LIKE_BACKWARD.search(word) and not loss
+            else [(first,), ("out",)]
+        )
         held = [(f"held {p}",) for p in _like_input(call, life)] if loss else []
         yield from [*local, ("dY",), *cached] if derivative else [("dY",), *cached, *local, *held]
     else:
@@ -369,7 +397,7 @@ def _several_roles(
 
 def _like_input(call: Call, life: Life) -> list[Any]:
     """What the object remembers in the shape of its input: its own probabilities."""
-    shape = np.shape(call.given.get(call.first))
+    shape = call.shape
     before = {path for path, _ in walk(call.thing)}
     found = [p for p, a in walk(life.thing) if np.shape(a) == shape and p not in before]
     return sorted(found, key=lambda p: not re.search(r"out|y|p|a$", str(p[-1]), re.I))[:3]
@@ -383,7 +411,7 @@ def _reduced(
     if any(source.startswith("dY") for source in plan.values()):
         yield plan, "", [*said, *labelled]
         return
-    shape = np.shape(call.given.get(call.first))
+    shape = call.shape
     if not y.ndim:
         yield plan, "", [*said, *labelled]
     elif y.shape == shape and not (call.label and call.thing is not None):
