@@ -68,7 +68,7 @@ def test_every_part_stands_on_some_page_and_an_unknown_one_is_an_error():
 
 
 def test_the_readme_is_short_enough_for_a_first_visit():
-    assert len(README.split()) <= 1650
+    assert len(README.split()) <= 1700
 
 
 @EVERY_PAGE
@@ -88,7 +88,7 @@ def test_tables_fit_the_width_that_github_shows(page):
 )
 def test_every_make_target_has_its_plain_form(target):
     if target not in ("help", "clean"):
-        assert f"| `{target}` | `python " in README or f"make {target}" in README
+        assert f"| `{target}` | `python " in PAGES["docs/use.md"]
 
 
 @EVERY_PAGE
