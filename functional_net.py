@@ -170,9 +170,11 @@ def train(
     batch_size: int = 20,
     rng: np.random.Generator | None = None,
     loss: Loss = cross_entropy,
+    verbose: int = 0,
 ) -> Params:
     """The weights after some epochs on X (N, D), y (N, K); a list of rates holds one per epoch.
 
+    verbose=1 shows a progress bar for each epoch.
     Raises ValueError or TypeError for what does not fit, FloatingPointError when training diverges.
     """
     X, y = checks.samples("train", X, y, len(params.W1), params.b2.size, params.W1.dtype)
@@ -181,7 +183,9 @@ def train(
     velocity = zeros(params)
     for epoch in range(epochs):
         rates = at_epoch(lr, epoch), at_epoch(momentum, epoch)
-        for n, (X_batch, y_batch) in enumerate(minibatches(X, y, batch_size, rng), start=1):
+        title = f"epoch {epoch + 1}/{epochs}" if verbose else ""
+        batches = minibatches(X, y, batch_size, rng, title=title)
+        for n, (X_batch, y_batch) in enumerate(batches, start=1):
             params, velocity, value, _ = step(params, velocity, X_batch, y_batch, *rates, loss)
             checks.loss(value, n, rates[0])
         checks.weights(params, rates[0])

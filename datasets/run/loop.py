@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from datasets import checks
+from datasets.bar import Bar
 from datasets.batches import minibatches
 from datasets.read.mnist import MNIST
 from datasets.run import report
-from datasets.run.bar import Bar
 from datasets.run.checkpoint import Progress, fingerprint, options_to_store, resumed, unused
 from datasets.run.console import program, say
 from datasets.run.data import Images, load_pictures, load_rows, stored_hidden_sizes
