@@ -46,7 +46,8 @@ def main(
     write: Annotated[bool, typer.Option("--write", help="Write benchmarks/accuracy.md.")] = False,
 ) -> None:
     """Train with several seeds and print a table of accuracies and times."""
-    commands, options = COMMANDS, f"--seeds {seeds}"
+    commands: tuple[str, ...] = COMMANDS
+    options = f"--seeds {seeds}"
     if epochs:
         commands = tuple(f"{name} --epochs {epochs}" for name in ("functional_net.py", "net.py"))
         options += f" --epochs {epochs}"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -67,10 +68,12 @@ class Bare(Contender):
             [a.reshape(W.shape) for a, W in zip(np.split(A, ends), weights.values(), strict=True)]
             for A in (self.W, self.dW)
         )
-        self.layers = list(zip(own[::2], own[1::2], grads[::2], grads[1::2], strict=True))
-        self.rooms: dict[int, list[tuple[Array, ...]]] = {}
+        self.layers: list[Any] = list(
+            zip(own[::2], own[1::2], grads[::2], grads[1::2], strict=True)
+        )
+        self.rooms: dict[int, list[Any]] = {}
 
-    def room(self, N: int) -> list[tuple[Array, ...]]:
+    def room(self, N: int) -> list[Any]:
         """For each layer room for Y, dX and where X is positive, and ones to sum dY with."""
         if N not in self.rooms:
             self.rooms[N] = []
@@ -101,7 +104,7 @@ class Bare(Contender):
         self.W += self.V
         return loss, hits
 
-    def backward(self, inputs: list[Array], dY: Array, room: list[tuple[Array, ...]]) -> None:
+    def backward(self, inputs: list[Array], dY: Array, room: list[Any]) -> None:
         for i in range(len(room) - 1, -1, -1):
             (W, _, dW, db), (_, dX, positive, ones), X = self.layers[i], room[i], inputs[i]
             np.dot(X.T, dY, out=dW)

@@ -119,7 +119,7 @@ class Flat(Object):
 
     def __init__(self, work: Workload, weights: Weights) -> None:
         super().__init__(work, weights)
-        trained = [layer for layer in self.model.layers if hasattr(layer, "W")]
+        trained: list[Any] = [layer for layer in self.model.layers if hasattr(layer, "W")]
         arrays = [A for layer in trained for A in (layer.W, layer.b)]
         self.W = np.concatenate([A.ravel() for A in arrays])
         self.dW, self.V = np.zeros((2, *self.W.shape), self.W.dtype)

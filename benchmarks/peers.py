@@ -111,7 +111,7 @@ class Jax(Contender):
         self.jax = jax
         self.arrays = {key: self._filters(W) for key, W in weights.items()}
         params = {key: W for key, W in self.arrays.items() if "running" not in key}
-        self.state = params, jax.tree.map(np.zeros_like, params)
+        self.state: Any = params, jax.tree.map(np.zeros_like, params)
         self.one, self.forward = jax.jit(self._step), jax.jit(self._forward, static_argnums=2)
 
     def _filters(self, W: Array) -> Any:
@@ -177,8 +177,8 @@ class JaxScan(Jax):
 
     def _epoch(self, params: Any, velocity: Any, X: Any, y: Any, rows: Any) -> Any:
         def body(state: Any, some: Any) -> Any:
-            params, velocity, *figures = self._step(*state, X[some], y[some])
-            return (params, velocity), figures
+            params, velocity, loss, hits = self._step(state[0], state[1], X[some], y[some])
+            return (params, velocity), (loss, hits)
 
         return self.jax.lax.scan(body, (params, velocity), rows)
 

@@ -8,7 +8,6 @@ functional_net.py with the layers and batches of W1, net.py with those of W3, cn
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -20,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import timing
 from benchmarks.bench import RESULTS
 from benchmarks.floor import Gemms
-from benchmarks.workloads import OURS, Contender, part, workload
+from benchmarks.workloads import OURS, SHAPES, Contender, part, workload
 
 NETS = {"functional_net.py": "W1", "net.py": "W3", "cnn": "W4"}
 COMMANDS = ("functional_net.py", "net.py", "-m cnn")
@@ -33,7 +32,7 @@ LOAD = "import time, h5py; from datasets import load_mnist as f; t = time.time()
 def row(name: str, kind: type[Contender], sizes: list[tuple[int, int]], rounds: int) -> list[str]:
     """Microseconds per image of an epoch over n images in batches, for each (n, batch)."""
     whole = workload(NETS[name], max(n for n, _ in sizes))
-    tasks = {}
+    tasks: dict[str, timing.Task] = {}
     for n, batch in sizes:
         work = part(whole, n, batch)
         tasks[str((n, batch))] = repeated(kind(work, work.weights()), max(1, 5000 // n))
@@ -45,7 +44,7 @@ def row(name: str, kind: type[Contender], sizes: list[tuple[int, int]], rounds: 
     return [title, *(f"{median(own):.1f}" for own in each), f"{max(within) / min(within):.2f}"]
 
 
-def repeated(who: Contender, times: int) -> Callable[[], None]:
+def repeated(who: Contender, times: int) -> timing.Task:
     """Short epochs, often enough for the clock."""
 
     def task() -> None:
@@ -57,7 +56,7 @@ def repeated(who: Contender, times: int) -> Callable[[], None]:
 
 def images(rounds: int, sizes: tuple[int, ...]) -> str:
     """Microseconds per image against the number of images."""
-    batch = {name: workload(NETS[name]).batch for name in OURS}
+    batch = {name: SHAPES[NETS[name]][3] for name in OURS}
     head = ["microseconds per image", *(f"{n:,} images" for n in sizes), "most / least"]
     found = [row(name, OURS[name], [(n, batch[name]) for n in sizes], rounds) for name in OURS]
     return timing.table(head, found)

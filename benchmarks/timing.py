@@ -41,7 +41,8 @@ def interleaved(tasks: dict[str, Task], rounds: int) -> dict[str, list[float]]:
     same round are compared. One round before the first does not count.
     """
     shuffle = random.Random(0).shuffle
-    names, times = list(tasks), {name: [] for name in tasks}
+    names = list(tasks)
+    times: dict[str, list[float]] = {name: [] for name in tasks}
     for i in range(rounds + 1):
         shuffle(names)
         for name in names:

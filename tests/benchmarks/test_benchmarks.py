@@ -1,6 +1,7 @@
 """The benchmarks: everybody does the same work before a time counts; nothing here is timed."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 from benchmarks import accuracy, bench, digits, gains, neighbour, scaling, timing, workloads
 from benchmarks.floor import Bare, gemms
 from benchmarks.peers import MODULES, PEERS
-from benchmarks.workloads import NAMES, OURS, Workload, convnet, mlp
+from benchmarks.workloads import OURS, Workload, convnet, mlp
 from datasets import one_hot
 
 typer = pytest.importorskip("typer")
@@ -212,7 +213,7 @@ def test_environment_forces_nothing(monkeypatch):
 
 def test_lines_of_code_are_counted_without_docstrings_and_comments():
     assert gains.lines((gains.Flat.update,)) == 4
-    assert gains.lines((gains.SecondForward,)) == 4
+    assert gains.lines((gains.SecondForward,)) == 5
 
 
 def test_the_readme_table_is_narrow_and_names_the_best_peer():
@@ -250,13 +251,13 @@ def test_a_peer_that_is_not_installed_is_named(monkeypatch):
         (["--workload", "W9"], "expected one of W1, W2"),
         (["--peer", "numpy"], "got numpy"),
         (["--threads", "2"], "expected one of default, 1, both, got 2"),
-        (["--rounds", "1"], "1 is not in the range"),
+        (["--rounds", "1"], "greater than or equal to 2"),
     ],
 )
 def test_a_mistake_is_told(call, words, message):
     result = call(bench.main, *words)
     assert result.exit_code == 2
-    assert message in " ".join(result.stderr.replace("│", "").split())
+    assert message in " ".join(re.sub("[^ -~]", " ", result.stderr).split())
 
 
 def test_the_neighbour_is_busy_and_gone_afterwards():
