@@ -22,6 +22,7 @@ from datasets.run.bar import Bar
 from datasets.run.checkpoint import PATHS, Progress, fingerprint, options_to_store, unused
 from datasets.run.console import program, say, warn
 from datasets.run.data import Images, load_pictures, load_rows, stored_hidden_sizes
+from datasets.run.predict import own_pictures
 from datasets.run.targets import check_targets, saved, write_history
 from datasets.schedules import at_epoch
 from datasets.store.files import printable
@@ -60,7 +61,7 @@ class Run:
         self.options, self.given = options, given
         self.seed, self.path = options.seed, options.resume or options.load
         self.rng = np.random.default_rng(options.seed)
-        self.own_pictures = report.own_pictures(options.predict, arguments)
+        self.own_pictures = own_pictures(options.predict, arguments)
         check_targets(options, [MNIST, options.data, options.dataset, *self.own_pictures])
         self.n_epochs = 0 if self._only_load() else options.epochs
         self.progress = Progress(self.rng.bit_generator.state)  # type: ignore[arg-type]
