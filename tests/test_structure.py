@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = {"functional_net", "net", "cnn", "gradcheck", "datasets"}
-LIBRARIES = {"numpy", "h5py", "PIL", "typer", "rich", "pygments"}
+LIBRARIES = {"numpy", "h5py", "PIL", "typer", "rich", "pygments", "threadpoolctl", "mpi4py"}
 MAY_IMPORT = {
     "functional_net": {"datasets"},
     "net": {"datasets"},

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from datasets import checks
+from datasets import checks, many
 from datasets.batches import minibatches
 from datasets.read.mnist import MNIST
 from datasets.run import report
@@ -66,11 +66,12 @@ class Run:
         self.n_epochs = 0 if self._only_load() else options.epochs
         self.progress = Progress(self.rng.bit_generator.state)  # type: ignore[arg-type]
         self.n_samples, self.n_batch = 0, 0  # of an epoch, and of the batch in progress
+        self.n_own = 0  # this rank's share of the batch
         self.kept: tuple[Weights, Weights] = {}, {}  # of the last whole epoch, or of the start
         self.kept_since = ""
         self.names: list[str] = []  # of the classes
         self.judged_on = "test"  # test images of a file, or a folder's share for validation
-        self.training, self.interrupted = False, False
+        self.training, self.asked, self.interrupted = False, False, False
         self._learnt: tuple[Array, Array]  # X_train, y_train
 
     def _only_load(self) -> bool:
@@ -99,7 +100,8 @@ class Run:
     def _interrupt(self, stop: int, frame: FrameType | None) -> None:
         if not self.training:
             raise KeyboardInterrupt
-        self.interrupted = True  # the step in progress ends first; a second Ctrl-C stops at once
+        self.asked = True  # the step in progress ends first; a second Ctrl-C stops at once
+        self.interrupted = many.alone()  # ranks agree on a step to end with, in note()
         signal.signal(stop, self._handlers[stop])
 
     def _rescue(self) -> str:
@@ -216,8 +218,9 @@ class Run:
         begin = shown = time.perf_counter()
         with Bar(f"epoch {progress.epoch + 1}/{self.n_epochs}", len(X)) as bar:
             for X_batch, y_batch in batches:
-                self.n_batch = len(X_batch)
-                yield X_batch, y_batch
+                X_own, y_own = many.share(X_batch, y_batch)
+                self.n_batch, self.n_own = len(X_batch), len(X_own)
+                yield X_own, y_own
                 if self.interrupted:
                     break
                 # The bar costs more than a step of a small net: ten times a second is enough.
@@ -228,10 +231,12 @@ class Run:
 
     def note(self, loss: float, right: int) -> None:
         """Count a step. Raises FloatingPointError, with advice, when its loss is nan or inf."""
+        n, total, hits, asked = many.totals(self.n_own, loss * self.n_own, right, self.asked)
         self.progress.step += 1
-        checks.loss(loss, self.progress.step, self.lr)
-        self.progress.loss_sum += loss * self.n_batch
-        self.progress.hits += right
+        checks.loss(total / n, self.progress.step, self.lr)
+        self.progress.loss_sum += total / n * self.n_batch
+        self.progress.hits += round(hits / n * self.n_batch)
+        self.interrupted = asked > 0
 
     def _figures(self, seconds: float) -> str:
         seen = max(self.seen, 1)
@@ -272,7 +277,8 @@ class Run:
 
     def _keep(self, path: Path, write: Callable[[], None]) -> None:
         try:
-            write()
+            if many.leads():
+                write()
         except OSError as error:  # a full disk is no reason to lose the run
             warn(f"{path} could not be written after epoch {self.progress.epoch}: {error}")
 
