@@ -57,7 +57,7 @@ class Run:
         self.progress = Progress(self.rng.bit_generator.state)  # type: ignore[arg-type]
         self.kept: tuple[Weights, Weights] = {}, {}  # of the last whole epoch, or of the start
         self.n_samples, self.n_batch = 0, 0  # of an epoch, and of the batch in progress
-        self.n_own, self.agreed = 0, False  # under mpiexec: of this rank's share; to stop here
+        self.n_own, self.agreed = 0, 0.0  # under mpiexec: of this rank's share; ranks that stop
         self.interrupts = Interrupts()
 
     def __enter__(self) -> "Run":
