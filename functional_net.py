@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from datasets import Schedule, Weights, at_epoch, checks, load_data, minibatches
+from datasets import Schedule, Weights, at_epoch, checks, load_data, many, minibatches
 from datasets.run import Run, command
 
 __all__ = [
@@ -155,6 +155,7 @@ def step(
     Z1, A1, logits = forward(params, X)
     value, dlogits = loss(logits, y)
     grads = backward(params, X, Z1, A1, dlogits)
+    grads = many.mean(grads, len(X))  # over the ranks of mpiexec; alone, as they are
     params, velocity = update(params, velocity, grads, lr, momentum)
     return params, velocity, value, hits(logits, y)
 

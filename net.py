@@ -14,7 +14,7 @@ from collections import defaultdict
 import numpy as np
 import numpy.typing as npt
 
-from datasets import Schedule, Weights, at_epoch, checks, load_data, minibatches
+from datasets import Schedule, Weights, at_epoch, checks, load_data, many, minibatches
 from datasets.run import Run, command
 from datasets.schedules import short
 
@@ -55,6 +55,10 @@ class Layer:
 
     def weights(self) -> list[Array]:
         """The arrays that update changes."""
+        return []
+
+    def grads(self) -> list[Array]:
+        """Their gradients, in the same order."""
         return []
 
     def velocity(self) -> list[Array]:
@@ -128,6 +132,10 @@ class FullyConnectedLayer(Layer):
     def weights(self) -> list[Array]:
         """W and b themselves, no copies."""
         return [self.W, self.b]
+
+    def grads(self) -> list[Array]:
+        """dW and db themselves, no copies."""
+        return [self.dW, self.db]
 
     def velocity(self) -> list[Array]:
         """VW and Vb themselves, no copies."""
@@ -395,6 +403,8 @@ class FeedForwardNet:
         Y = self.forward(X.T)  # (K, N)
         loss = self.loss(Y, y.T)
         self.backward()
+        grads = [dV for layer in self.layers for dV in layer.grads()]
+        many.mean(grads, len(X))  # over the ranks of mpiexec; alone, as they are
         self.update(lr, momentum)
         return loss, self.hits(Y, y.T)
 

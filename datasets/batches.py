@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from datasets import checks
 from datasets.bar import Bar
+from datasets.threads import limited
 
 __all__ = ["one_hot", "minibatches"]
 
@@ -44,6 +45,7 @@ def minibatches(
 
     The last batch holds what is left. start skips that many batches of the
     same shuffle: so an interrupted epoch goes on where it stopped. A title shows a progress bar.
+    While the batches are taken, matrix products run on one thread, see datasets/threads.py.
     Raises ValueError when X and y differ in length or are empty, batch_size < 1 or start < 0.
     """
     if not (isinstance(X, np.ndarray) and isinstance(y, np.ndarray) and X.ndim and y.ndim):
@@ -66,9 +68,10 @@ def _gather(
     X: Array, y: Array, order: npt.NDArray[np.intp], batch_size: int, first: int
 ) -> Iterator[tuple[Array, Array]]:
     # Rows are copied batch by batch: shuffling all of X would cost a second X.
-    for i in range(first, len(order), batch_size):
-        rows = order[i : i + batch_size]
-        yield X.take(rows, axis=0), y.take(rows, axis=0)
+    with limited():
+        for i in range(first, len(order), batch_size):
+            rows = order[i : i + batch_size]
+            yield X.take(rows, axis=0), y.take(rows, axis=0)
 
 
 def _shown(
