@@ -113,7 +113,7 @@ def test_programs_that_are_named_exist(page):
     ],
 )
 def test_options_that_are_shown_exist(command):
-    words = [sys.executable, *command.split(), "-h"]
+    words = [sys.executable, *command.split(), "--help"]
     help_text = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     text = re.sub(r"^gradcheck ", "python -m gradcheck own ", "\n".join(PAGES.values()), flags=re.M)
     lines = re.findall(rf"python {command} ([^\n`|#]*)", text)
