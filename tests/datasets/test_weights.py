@@ -25,9 +25,20 @@ def some_weights(seed: int = 0) -> dict[str, np.ndarray]:
     return {key: rng.standard_normal(shape).astype(np.float32) for key, shape in shapes.items()}
 
 
+def some_state() -> dict[str, object]:
+    row = {"epoch": 1, "loss": 0.5, "accuracy": 0.8, "test_accuracy": 0.7, "seconds": 1.5}
+    return {
+        "program": "net.py",
+        "version": 2,
+        "options": {"lr": "0.1", "epochs": 3, "image_size": [4, 4], "skip_bad": True},
+        "rng": np.random.default_rng(0).bit_generator.state,
+        **{"epoch": 1, "step": 2, "hits": 3, "images": 4, "loss_sum": 0.5, "seconds": 1.0},
+        "history": [row],
+    }
+
+
 def some_checkpoint(path: Path) -> Path:
-    rng = np.random.default_rng(0).bit_generator.state
-    save_weights(path, some_weights(), some_weights(1), {"options": {"lr": "0.1"}, "rng": rng})
+    save_weights(path, some_weights(), some_weights(1), some_state())
     return path
 
 
