@@ -157,7 +157,7 @@ class _Half:
         usual = 1 if floats else 65535 if dtype == np.uint16 else 255
         if highest and white != usual:
             warnings.warn(
-                f"{self.file_name}: the largest pixel is {highest}, {white} counts as white",
+                f"{self.file_name}: the largest pixel is {highest:g}, {white} counts as white",
                 stacklevel=4,
             )
         return white

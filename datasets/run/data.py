@@ -50,9 +50,9 @@ def load_pictures(options: "Options", given: set[str], rng: np.random.Generator)
 def _folder(path: Path, options: "Options", rng: np.random.Generator) -> Images:
     from datasets.read.folders import read_folder, split
 
-    X, labels, names, skipped = read_folder(path, options.image_size, options.skip_bad)
-    for line in skipped:
-        say(f"left out: {line}")
+    X, labels, names, skipped, notes = read_folder(path, options.image_size, options.skip_bad)
+    for line in [*(f"left out: {line}" for line in skipped), *notes]:
+        say(line)
     train, val = split(labels, options.val_split, rng)
     size = options.train_size
     if size is not None and size > len(train):

@@ -4,7 +4,7 @@ layer_1/W    (in, out), as in Keras' Dense; a convolution's is (F, C, KH, KW)
 layer_1/b    (out,)
 layer_2/...  only layers that have parameters are counted
 about        as JSON what the network was trained on, see About; older files have none
-run/...      in a checkpoint: velocity, and as JSON the state of the run, see datasets.store.state
+run/...      in a checkpoint: velocity, and as JSON the state of the run
 """
 
 import json
@@ -20,7 +20,6 @@ from datasets.checks import is_floats, kind
 from datasets.schedules import short
 from datasets.store.files import printable
 from datasets.store.hdf5 import File, write_h5
-from datasets.store.state import checked
 
 __all__ = [
     "Weights",
@@ -62,7 +61,7 @@ def save_weights(
     if velocity:
         _check_arrays("save_weights", velocity)
     texts = {
-        "run/state": None if state is None else checked(state),
+        "run/state": state,
         "about": None if about is None else _about(about._asdict()),
     }
     with write_h5(path) as file:
@@ -91,11 +90,14 @@ def load_net(path: str | Path) -> tuple[Weights, About | None]:
 
 
 def load_checkpoint(path: str | Path) -> tuple[Weights, Weights, dict[str, Any]]:
-    """Weights, velocity and state of a checkpoint. Raises ValueError for a file that is none."""
+    """Weights, velocity and state of a checkpoint. Raises ValueError for a file that is none.
+
+    Whoever uses the state checks its values: all that is known is that it holds options.
+    """
     file = File(path, ["layer_*/*", "run", "run/velocity/layer_*/*", "run/state"])
     if "run" not in file.arrays:
         raise ValueError(f"{file.name}: expected a checkpoint, found weights only: use --load")
-    state = _text(file, "run/state", checked)
+    state = _text(file, "run/state", _state)
     return _layers(file, ""), _layers(file, "run/velocity/"), state
 
 
@@ -136,6 +138,12 @@ def _text(file: File, key: str, schema: Callable[[Any], dict[str, Any]]) -> dict
         raise ValueError(f"{file.name}: {key} is expected to be JSON, it is damaged") from None
     except ValueError as error:
         raise ValueError(f"{file.name}: {key} is damaged ({error})") from None
+
+
+def _state(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not isinstance(value.get("options"), dict):
+        raise ValueError("it is expected to hold the options of a run")
+    return value
 
 
 def _about(value: Any) -> dict[str, Any]:
