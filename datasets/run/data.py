@@ -1,5 +1,6 @@
 """What a run learns: rows of MNIST or of a file, or the images of a file or a folder."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,9 +15,10 @@ from datasets.store.weights import load_weights
 if TYPE_CHECKING:
     from datasets.run.options import Options
 
-__all__ = ["Images", "load_rows", "load_pictures", "stored_hidden_sizes"]
+__all__ = ["Images", "load_rows", "load_pictures", "suit", "stored_hidden_sizes"]
 
 Array = npt.NDArray[np.floating]
+BATCHES, STEPS, EPOCHS = 20, 400, 60  # aimed at: an epoch's steps, a run's; its epochs at most
 
 
 class Images(NamedTuple):
@@ -59,6 +61,20 @@ def _folder(path: Path, options: "Options", rng: np.random.Generator) -> Images:
         raise ValueError(f"train_size is expected to be from 1 to {len(train)}, got {size}")
     train, y = train[:size], one_hot(labels, len(names))
     return Images(X[train], y[train], X[val], y[val], names, "validation")
+
+
+def suit(options: "Options", N: int) -> int:
+    """Set batch size and epochs, where nobody has, to what suits N images; returns steps an epoch.
+
+    60,000 images are learnt in 3 epochs, in batches of 100. Few are learnt in smaller batches and
+    more often: until 400 steps are done.
+    """
+    if options.batch_size is None:
+        options.batch_size = min(max(round(N / BATCHES), 10), 100)
+    steps = math.ceil(N / options.batch_size)
+    if options.epochs is None:
+        options.epochs = min(max(math.ceil(STEPS / steps), 3), EPOCHS)
+    return steps
 
 
 def stored_hidden_sizes(path: Path, hidden_neurons: int, given: set[str]) -> list[int]:

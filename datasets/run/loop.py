@@ -18,7 +18,7 @@ from datasets.run import report
 from datasets.run.bar import Bar
 from datasets.run.checkpoint import Progress, fingerprint, options_to_store, resumed, unused
 from datasets.run.console import program, say
-from datasets.run.data import Images, load_pictures, load_rows, stored_hidden_sizes
+from datasets.run.data import Images, load_pictures, load_rows, stored_hidden_sizes, suit
 from datasets.run.interrupts import Interrupts
 from datasets.run.predict import own_pictures
 from datasets.run.targets import check_targets, saved, tried, write_history
@@ -53,9 +53,10 @@ class Run:
         self.rng = np.random.default_rng(options.seed)
         self.own_pictures = own_pictures(options.predict, arguments)
         check_targets(options, [MNIST, options.data, options.dataset, *self.own_pictures])
-        self.n_epochs = 0 if only_load(options, given) else options.epochs
+        self.only_load = only_load(options, given)
         self.progress = Progress(self.rng.bit_generator.state)  # type: ignore[arg-type]
         self.kept: tuple[Weights, Weights] = {}, {}  # of the last whole epoch, or of the start
+        self.told = ""  # how many images and steps, in the line of the parameters
         self.n_samples, self.n_batch = 0, 0  # of an epoch, and of the batch in progress
         self.interrupts = Interrupts()
 
@@ -89,7 +90,15 @@ class Run:
         images = load_pictures(self.options, self.given, self.rng)
         self.names, self.judged_on = images.names, images.judged_on
         self.learnt = images.X_train, images.y_train
+        steps = suit(self.options, len(images.X_train))
+        if not self.only_load:
+            self.told = f"; {len(images.X_train):,} images, {steps:,} steps an epoch"
         return images
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs of the whole run, with those of a run that is resumed."""
+        return 0 if self.only_load else self.options.epochs
 
     @property
     def hidden_neurons(self) -> int:
@@ -118,7 +127,7 @@ class Run:
         elif self.options.load:
             weights = match_weights(load_weights(self.options.load), weights, self.options.load)
         self._keep(weights, velocity)
-        say(f"{sum(array.size for array in velocity.values()):,} parameters")
+        say(f"{sum(array.size for array in velocity.values()):,} parameters{self.told}")
         return weights, velocity
 
     def _keep(self, weights: Weights, velocity: Weights) -> None:
