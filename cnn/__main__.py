@@ -34,7 +34,8 @@ def convnet(shape: Sequence[int], K: int, rng: np.random.Generator) -> Net:
     if min(H, W) < 4:
         raise ValueError(f"two poolings expect images of 4x4 or more, got {H}x{W}")
     for F in CHANNELS:
-        layers += [Conv2D(C, F, padding="same", rng=rng), MaxPool2D(), ReLU(), BatchNorm2D(F)]
+        layers += [Conv2D(C, F, padding="same", rng=rng), MaxPool2D(), ReLU()]
+        layers += [BatchNorm2D(F, from_first=True)]
         C, H, W = F, H // 2, W // 2
     layers += [Flatten(), Linear(C * H * W, K, rng, gain=1)]
     return Net(layers, CrossEntropyLoss)
@@ -80,7 +81,7 @@ def main(run: Run) -> None:
 
 
 app = command(
-    main, lr=0.02, momentum=0.9, epochs=3, batch_size=100,
+    main, lr=0.02, momentum=0.9, epochs=None, batch_size=None,
     dataset=None, image_size=None, val_split=0.1, skip_bad=False,
 )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """What a run learns: rows of MNIST or of a file, or the images of a file or a folder."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,11 +22,14 @@ __all__ = [
     "load_rows",
     "load_pictures",
     "no_pictures",
+    "short_list",
+    "suit",
     "stored_hidden_sizes",
     "image_shape",
 ]
 
 Array = npt.NDArray[np.floating]
+BATCHES, STEPS, EPOCHS = 20, 400, 60  # aimed at: an epoch's steps, a run's; its epochs at most
 
 
 class Images(NamedTuple):
@@ -81,6 +85,20 @@ def short_list(names: Sequence[str]) -> str:
     """The names of classes in a message: the first few, and how many there are."""
     some = ", ".join(names[:5])
     return f"{len(names)} classes ({printable(some)}{', ...' if len(names) > 5 else ''})"
+
+
+def suit(options: "Options", N: int) -> int:
+    """Set batch size and epochs, where nobody has, to what suits N images; returns steps an epoch.
+
+    60,000 images are learnt in 3 epochs, in batches of 100. Few are learnt in smaller batches and
+    more often: until 400 steps are done.
+    """
+    if options.batch_size is None:
+        options.batch_size = min(max(round(N / BATCHES), 10), 100)
+    steps = math.ceil(N / options.batch_size)
+    if options.epochs is None:
+        options.epochs = min(max(math.ceil(STEPS / steps), 3), EPOCHS)
+    return steps
 
 
 def stored_hidden_sizes(

@@ -27,6 +27,7 @@ from datasets.run.data import (
     no_pictures,
     short_list,
     stored_hidden_sizes,
+    suit,
 )
 from datasets.run.interrupts import Interrupts
 from datasets.run.predict import own_pictures
@@ -63,9 +64,10 @@ class Run:
         self.rng = np.random.default_rng(options.seed)
         self.own_pictures = own_pictures(options.predict, arguments)
         check_targets(options, [MNIST, options.data, options.dataset, *self.own_pictures])
-        self.n_epochs = 0 if only_load(options, given) else options.epochs
+        self.only_load = only_load(options, given)
         self.progress = Progress(self.rng.bit_generator.state)  # type: ignore[arg-type]
         self.kept: tuple[Weights, Weights] = {}, {}  # of the last whole epoch, or of the start
+        self.told = ""  # how many images and steps, in the line of the parameters
         self.n_samples, self.n_batch = 0, 0  # of an epoch, and of the batch in progress
         self.n_own, self.agreed = 0, 0.0  # under mpiexec: of this rank's share; ranks that stop
         self.interrupts = Interrupts()
@@ -105,20 +107,20 @@ class Run:
         images = self._none() or load_pictures(self.options, self.given, self.rng)
         self.names, self.judged_on = images.names, images.judged_on
         self.learnt = images.X_train, images.y_train
+        steps = suit(self.options, max(1, len(images.X_train)))
+        if not self.only_load:
+            self.told = f"; {len(images.X_train):,} images, {steps:,} steps an epoch"
         return images
 
     def _none(self) -> Images | None:
         # A net that travels needs no images to say what pictures show.
-        if (
-            self.n_epochs
-            or not (self.own_pictures and self.about)
-            or self.options.data
-            or self.options.dataset
-        ):
-            return None
-        images = no_pictures(self.about)
-        self.names, self.judged_on = images.names, images.judged_on
-        return images
+        given = not self.only_load or self.options.data or self.options.dataset
+        return no_pictures(self.about) if self.own_pictures and self.about and not given else None
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs of the whole run, with those of a run that is resumed."""
+        return 0 if self.only_load else self.options.epochs
 
     @property
     def hidden_neurons(self) -> int:
@@ -152,7 +154,7 @@ class Run:
         elif self.options.load:
             weights = match_weights(self.stored, weights, self.options.load)
         self._keep(weights, velocity)
-        say(f"{sum(array.size for array in velocity.values()):,} parameters")
+        say(f"{sum(array.size for array in velocity.values()):,} parameters{self.told}")
         return weights, velocity
 
     def _keep(self, weights: Weights, velocity: Weights) -> None:
