@@ -10,39 +10,19 @@ give equal results. Read net.py beside it: the same mathematics, in objects.
 #     E5 dW = X' dY       E6 db = sum over n of dY       E7 dX = dY W'   E8 dX = dY * f'(X)
 #     E9 V <- momentum V - lr dW,  W <- W + V, where V is the velocity of W
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import typer
 
-from datasets import MNIST, at_epoch, checks, load_data, load_mnist, minibatches
-from datasets.run import console
-from datasets.run.loop import Run
-from datasets.run.report import report
-from datasets.schedules import Schedule
-from datasets.store.weights import Weights
+from datasets import Schedule, Weights, at_epoch, checks, load_data, minibatches
+from datasets.run import Run, command
 
 __all__ = [
-    "Params",
-    "init",
-    "zeros",
-    "forward",
-    "predict",
-    "softmax",
-    "cross_entropy",
-    "squared_error",
-    "backward",
-    "input_gradient",
-    "update",
-    "move",
-    "train_epoch",
-    "train",
-    "hits",
-    "accuracy",
-    "load_data",
-]
+    "Params", "init", "zeros", "forward", "predict", "softmax", "cross_entropy", "squared_error",
+    "backward", "input_gradient", "update", "step", "train", "hits", "accuracy", "load_data",
+]  # fmt: skip
 
 Array = npt.NDArray[np.floating]
 Loss = Callable[[Array, Array], tuple[float, Array]]
@@ -67,7 +47,8 @@ def init(
 
     He et al., "Delving Deep into Rectifiers" (2015); LeCun et al., "Efficient BackProp" (1998).
     """
-    checks.count("init expects D, H and K", min(D, H, K))
+    if min(D, H, K) < 1:
+        raise ValueError(f"init expects D, H and K of 1 or more, got {D}, {H} and {K}")
     W1 = rng.standard_normal((D, H)) * np.sqrt(2 / D)
     b1 = np.zeros((1, H))
     W2 = rng.standard_normal((H, K)) * np.sqrt(1 / H)
@@ -85,7 +66,6 @@ def zeros(params: Params) -> Params:
 
 def forward(params: Params, X: Array) -> tuple[Array, Array, Array]:
     """Pre-activation Z1 (N, H), activation A1 (N, H) and logits (N, K)."""
-    checks.rows("forward", X, len(params.W1))
     Z1 = X @ params.W1 + params.b1  # (E1)  (N, H)
     A1 = np.maximum(Z1, 0)  # (E2)  (N, H)
     logits = A1 @ params.W2 + params.b2  # (E1)  (N, K)
@@ -93,7 +73,8 @@ def forward(params: Params, X: Array) -> tuple[Array, Array, Array]:
 
 
 def predict(params: Params, X: Array) -> Array:
-    """The logits (N, K) alone; the class of a row is its argmax."""
+    """The logits (N, K) alone; the class of a row is its argmax. ValueError unless X is (N, D)."""
+    checks.rows("predict", X, len(params.W1))
     return forward(params, X)[-1]
 
 
@@ -109,7 +90,6 @@ def softmax(logits: Array) -> Array:
 
 def cross_entropy(logits: Array, y: Array) -> tuple[float, Array]:
     """Mean over n of -log softmax(logits)[target], and its gradient (N, K)."""
-    checks.targets("cross_entropy", y, logits)
     N = len(y)
     shifted = logits - logits.max(axis=1, keepdims=True)  # (N, K)
     exp = np.exp(shifted)  # (N, K)
@@ -121,7 +101,6 @@ def cross_entropy(logits: Array, y: Array) -> tuple[float, Array]:
 
 def squared_error(logits: Array, y: Array) -> tuple[float, Array]:
     """Mean over n of |logits - y|^2 / 2, and its gradient (N, K): the alternative loss."""
-    checks.targets("squared_error", y, logits)
     error = logits - y  # (N, K)
     loss = np.vdot(error, error) / (2 * len(y))  # (E3)
     dlogits = error / len(y)  # (E4)  (N, K)
@@ -155,54 +134,32 @@ def update(
     params: Params, velocity: Params, grads: Params, lr: float, momentum: float
 ) -> tuple[Params, Params]:
     """One step of SGD with momentum (Polyak, 1964): new values, old ones untouched."""
-    lr, momentum = checks.rates(lr, momentum)
-    steps = Params(*(lr * dW for dW in grads))
-    return move(params, velocity, steps, momentum)
-
-
-def move(
-    params: Params,
-    velocity: Params,
-    steps: Params,
-    momentum: float,
-) -> tuple[Params, Params]:
-    """The same for steps = lr * grads."""
-    V_new = Params(*(momentum * V for V in velocity))
-    for V, step in zip(V_new, steps, strict=True):
-        V -= step  # (E9)  in place, on the array just made
-    W_new = [W + V for W, V in zip(params, V_new, strict=True)]
-    return Params(*W_new), V_new
+    V_new = [momentum * V - lr * dW for V, dW in zip(velocity, grads, strict=True)]  # (E9)
+    W_new = [W + V for W, V in zip(params, V_new, strict=True)]  # (E9)
+    return Params(*W_new), Params(*V_new)
 
 
 # --- train --------------------------------------------------------------------
 
 
-def train_epoch(
+def step(
     params: Params,
     velocity: Params,
-    batches: Iterable[tuple[Array, Array]],
+    X: Array,
+    y: Array,
     lr: float,
     momentum: float,
     loss: Loss = cross_entropy,
-) -> Iterator[tuple[Params, Params, float, int]]:
-    """Yield params, velocity, the loss and the number of hits after every step.
-
-    Raises FloatingPointError when the loss, or at the end a weight, is nan or inf; what was
-    yielded before still stands.
-    """
-    lr, momentum = checks.rates(lr, momentum)
-    for step, (X, y) in enumerate(batches, start=1):
-        Z1, A1, logits = forward(params, X)
-        value, dlogits = loss(logits, y)
-        checks.loss(value, step, lr)
-        # Backward is linear: lr times dlogits (N, K) makes
-        # every gradient lr times as large.
-        steps = backward(params, X, Z1, A1, lr * dlogits)
-        params, velocity = move(params, velocity, steps, momentum)
-        yield params, velocity, value, hits(logits, y)
-    checks.weights(params, lr)
+) -> tuple[Params, Params, float, int]:
+    """One training step on a batch: new params and velocity, the loss, how many rows were right."""
+    Z1, A1, logits = forward(params, X)
+    value, dlogits = loss(logits, y)
+    grads = backward(params, X, Z1, A1, dlogits)
+    params, velocity = update(params, velocity, grads, lr, momentum)
+    return params, velocity, value, hits(logits, y)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # checks.loss tells it, with advice
 def train(
     params: Params,
     X: Array,
@@ -214,19 +171,20 @@ def train(
     rng: np.random.Generator | None = None,
     loss: Loss = cross_entropy,
 ) -> Params:
-    """The weights after some epochs on X (N, D), y (N, K); a list of rates holds one per epoch."""
+    """The weights after some epochs on X (N, D), y (N, K); a list of rates holds one per epoch.
+
+    Raises ValueError or TypeError for what does not fit, FloatingPointError when training diverges.
+    """
+    X, y = checks.samples("train", X, y, len(params.W1), params.b2.size, params.W1.dtype)
     checks.training(lr, momentum, epochs, batch_size)
-    D, K = len(params.W1), params.b2.size
-    checks.samples("train", X, y, D, K)
-    X, y = X.astype(params.W1.dtype, copy=False), y.astype(params.W1.dtype, copy=False)
     rng = rng or np.random.default_rng(0)
     velocity = zeros(params)
     for epoch in range(epochs):
-        batches = minibatches(X, y, batch_size, rng)
         rates = at_epoch(lr, epoch), at_epoch(momentum, epoch)
-        with np.errstate(over="ignore", invalid="ignore"):  # checks.loss tells it, with advice
-            for params, velocity, _, _ in train_epoch(params, velocity, batches, *rates, loss):
-                pass  # params and velocity are those of the last step
+        for n, (X_batch, y_batch) in enumerate(minibatches(X, y, batch_size, rng), start=1):
+            params, velocity, value, _ = step(params, velocity, X_batch, y_batch, *rates, loss)
+            checks.loss(value, n, rates[0])
+        checks.weights(params, rates[0])
     return params
 
 
@@ -241,8 +199,7 @@ def hits(logits: Array, y: Array) -> int:
 
 def accuracy(params: Params, X: Array, y: Array) -> float:
     """The share of rows that are classified right."""
-    D, K = len(params.W1), params.b2.size
-    checks.samples("accuracy", X, y, D, K)
+    X, y = checks.samples("accuracy", X, y, len(params.W1), params.b2.size, params.W1.dtype)
     return hits(predict(params, X), y) / len(y)
 
 
@@ -260,47 +217,21 @@ def from_weights(weights: Weights) -> Params:
     return Params(*map(np.atleast_2d, weights.values()))
 
 
-app = typer.Typer(**console.TRAINING)
-
-
-@app.command()
-def main(
-    ctx: typer.Context,
-    lr: console.LearningRate = "0.1",  # type: ignore[assignment]
-    momentum: console.Momentum = "0.1",  # type: ignore[assignment]
-    hidden_neurons: Annotated[
-        int,
-        console.number("--hidden_neurons", 1, "Neurons of the hidden layer."),
-    ] = 100,
-    epochs: console.Epochs = 5,
-    batch_size: console.BatchSize = 20,
-    seed: console.Seed = 0,
-    data: console.Data = None,
-    train_size: console.TrainSize = None,
-    save: console.Save = None,
-    load: console.Load = None,
-    checkpoint: console.Checkpoint = None,
-    resume: console.Resume = None,
-    digits: console.Predict = None,
-    pictures: console.Pictures = None,
-    history: console.HistoryFile = None,
-) -> None:
+def main(run: Run) -> None:
     """Train a two-layer network (ReLU, softmax), written as pure functions, on MNIST."""
-    rng = np.random.default_rng(seed)
-    X_train, y_train, X_test, y_test = load_mnist(data or MNIST, train_size=train_size)
-    with Run(ctx, rng) as run:
-        (hidden,) = run.hidden_sizes([hidden_neurons], layers=1)
-        params = init(X_train.shape[1], hidden, y_train.shape[1], rng)
-        weights, velocity = to_weights(params), to_weights(zeros(params))
-        weights, velocity = run.start(weights, velocity, X_train, y_train)
-        params, moving = from_weights(weights), from_weights(velocity)
-        for _ in run.epochs():
-            steps = train_epoch(params, moving, run.batches(X_train, y_train), *run.rates())
-            for params, moving, _, _ in run.watch(steps):
-                pass
-            run.end_epoch(to_weights(params), to_weights(moving), accuracy(params, X_test, y_test))
-        report(run, lambda X: softmax(predict(params, X)), X_test, y_test, to_weights(params))
+    X_train, y_train, X_test, y_test = run.data()
+    params = init(X_train.shape[1], run.hidden_neurons, y_train.shape[1], run.rng)
+    weights, velocities = run.start(to_weights(params), to_weights(zeros(params)))
+    params, velocity = from_weights(weights), from_weights(velocities)
+    for _ in run.epochs():
+        for X, y in run.batches(X_train, y_train):  # shows progress; ends early after Ctrl-C
+            params, velocity, loss, right = step(params, velocity, X, y, run.lr, run.momentum)
+            run.note(loss, right)  # stops a run that diverges
+        run.end_epoch(to_weights(params), to_weights(velocity), accuracy(params, X_test, y_test))
+    run.report(lambda X: softmax(predict(params, X)), X_test, y_test)
 
+
+app = command(main, lr=0.1, momentum=0.1, hidden_neurons=100, epochs=5, batch_size=20, data=None)
 
 if __name__ == "__main__":
-    console.run(app)
+    app()

@@ -9,34 +9,18 @@ functional_net.py beside it: the same mathematics, in the same order, as pure fu
 #     E5 dW = dY X'       E6 db = sum over n of dY       E7 dX = W' dY   E8 dX = dY * f'(X)
 #     E9 V <- momentum V - lr dW,  W <- W + V, where V is the velocity of W
 
-import math
-from collections.abc import Iterable, Iterator
-
 import numpy as np
 import numpy.typing as npt
-import typer
 
-from datasets import MNIST, at_epoch, checks, load_data, load_mnist, minibatches
-from datasets.run import console
-from datasets.run.loop import Run
-from datasets.run.report import report
-from datasets.schedules import Schedule
-from datasets.store.weights import Weights
+from datasets import Schedule, Weights, at_epoch, checks, load_data, minibatches
+from datasets.run import Run, command
+from datasets.schedules import short
 
 __all__ = [
-    "InputLayer",
-    "FullyConnectedLayer",
-    "ReLuLayer",
-    "LeakyReLuLayer",
-    "SigmoidLayer",
-    "TanhLayer",
-    "AbsLayer",
-    "SoftmaxCrossEntropy",
-    "MeanSquaredError",
-    "History",
-    "FeedForwardNet",
-    "load_data",
-]
+    "InputLayer", "FullyConnectedLayer", "ReLuLayer", "LeakyReLuLayer", "SigmoidLayer",
+    "TanhLayer", "AbsLayer", "SoftmaxCrossEntropy", "MeanSquaredError", "History",
+    "FeedForwardNet", "perceptron", "load_data",
+]  # fmt: skip
 
 Array = npt.NDArray[np.floating]
 
@@ -48,7 +32,6 @@ class Layer:
     """A step of the network: forward remembers what backward needs."""
 
     size: int  # outputs, known once the layer is added to a network
-    params: tuple[str, ...] = ()  # the names of its weights
 
     def build(self, size: int, rng: np.random.Generator, dtype: npt.DTypeLike) -> None:
         """Take the size of the layer below; layers with weights draw them here."""
@@ -58,12 +41,23 @@ class Layer:
         """Y (H, N) from X (D, N)."""
         raise NotImplementedError
 
+    def gradients(self, dY: Array) -> None:
+        """Set the gradients of the weights: all that the first layer has to do."""
+
     def backward(self, dY: Array) -> Array:
         """dX (D, N) from dY (H, N); a layer with weights sets their gradients, too."""
         raise NotImplementedError
 
-    def gradients(self, dY: Array) -> None:
-        """What backward sets, without dX: all that the first layer has to do."""
+    def update(self, lr: float, momentum: float) -> None:
+        """One step of the weights along their gradients."""
+
+    def weights(self) -> list[Array]:
+        """The arrays that update changes."""
+        return []
+
+    def velocity(self) -> list[Array]:
+        """Their velocities, in the same order."""
+        return []
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -73,7 +67,8 @@ class InputLayer(Layer):
     """The first layer of every network: says how many inputs a sample has."""
 
     def __init__(self, size: int):
-        checks.count("InputLayer expects a size", size)
+        if not isinstance(size, int | np.integer) or size < 1:
+            raise ValueError(f"InputLayer expects a size of 1 or more, got {short(size)}")
         self.size = size
 
     def __repr__(self) -> str:
@@ -84,30 +79,27 @@ class InputLayer(Layer):
         return X
 
     def backward(self, dY: Array) -> Array:
-        """dY as it is."""
+        """dY (D, N) as it is."""
         return dY
 
 
 class FullyConnectedLayer(Layer):
     """Y = W X + b, with weights W (H, D) and bias b (H, 1)."""
 
-    params = ("W", "b")
-
     def __init__(self, size: int):
-        checks.count("FullyConnectedLayer expects a size", size)
+        if not isinstance(size, int | np.integer) or size < 1:
+            raise ValueError(f"FullyConnectedLayer expects a size of 1 or more, got {short(size)}")
         self.size = size
+
+    def __repr__(self) -> str:
+        return f"FullyConnectedLayer({self.size})"
 
     def build(self, size: int, rng: np.random.Generator, dtype: npt.DTypeLike) -> None:
         """Random weights of variance 1 / fan_in (LeCun et al., "Efficient BackProp", 1998)."""
         H, D = self.size, size
         W = rng.standard_normal((H, D)) * np.sqrt(1 / D)
-        self.W = W.astype(dtype)
-        self.b = np.zeros((H, 1), dtype)
-        self.dW = np.zeros_like(self.W)
-        self.db = np.zeros_like(self.b)
-
-    def __repr__(self) -> str:
-        return f"FullyConnectedLayer({self.size})"
+        self.W, self.b = W.astype(dtype), np.zeros((H, 1), dtype)
+        self.VW, self.Vb = np.zeros_like(self.W), np.zeros_like(self.b)
 
     def forward(self, X: Array) -> Array:
         """W X + b, (H, N)."""
@@ -115,14 +107,29 @@ class FullyConnectedLayer(Layer):
         return self.W @ X + self.b  # (E1)  (H, N)
 
     def gradients(self, dY: Array) -> None:
-        """Set dW and db in place: they are views of one vector of the network."""
-        np.matmul(dY, self.X.T, out=self.dW)  # (E5)  (H, D)
-        dY.sum(axis=1, keepdims=True, out=self.db)  # (E6)
+        """Set dW (H, D) and db (H, 1)."""
+        self.dW = dY @ self.X.T  # (E5)  (H, D)
+        self.db = dY.sum(axis=1, keepdims=True)  # (E6)  (H, 1)
 
     def backward(self, dY: Array) -> Array:
         """Set dW and db; return dX (D, N)."""
         self.gradients(dY)
         return self.W.T @ dY  # (E7)  (D, N)
+
+    def update(self, lr: float, momentum: float) -> None:
+        """One step of SGD with momentum (Polyak, 1964) for W and b."""
+        self.VW = momentum * self.VW - lr * self.dW  # (E9)
+        self.Vb = momentum * self.Vb - lr * self.db  # (E9)
+        self.W += self.VW  # (E9)
+        self.b += self.Vb  # (E9)
+
+    def weights(self) -> list[Array]:
+        """W and b themselves, no copies."""
+        return [self.W, self.b]
+
+    def velocity(self) -> list[Array]:
+        """VW and Vb themselves, no copies."""
+        return [self.VW, self.Vb]
 
 
 class ReLuLayer(Layer):
@@ -142,7 +149,9 @@ class LeakyReLuLayer(Layer):
     """Y = X above 0, alpha X below (Maas et al., 2013)."""
 
     def __init__(self, alpha: float = 0.01):
-        self.alpha = checks.real("LeakyReLuLayer expects a finite alpha", alpha, math.isfinite)
+        if not np.isfinite(alpha):
+            raise ValueError(f"LeakyReLuLayer expects a finite alpha, got {alpha}")
+        self.alpha = float(alpha)
 
     def forward(self, X: Array) -> Array:
         """X where it is above 0, else alpha X."""
@@ -272,122 +281,86 @@ class FeedForwardNet:
         if self.dtype.kind != "f" or not hasattr(self.cost, "probabilities"):
             raise TypeError(f"expected a cost and a dtype of floats, got {self.cost}, {self.dtype}")
         self.layers: list[Layer] = []
-        self._pack()
 
     def add(self, layer: Layer) -> None:
-        """Put a layer on top; a ReLU widens the weights below it, and velocities start at 0 again.
+        """Put a layer on top; a ReLU widens the weights of the layer below it.
 
         Raises ValueError unless the InputLayer comes first, and once.
         """
+        n = len(self.layers)
         if not isinstance(layer, Layer) or layer in self.layers:
-            got = checks.short(layer)
-            raise TypeError(f"layer {len(self.layers)}: expected a new layer, got {got}")
-        if isinstance(layer, InputLayer) == bool(self.layers):
-            expected = "a layer other than InputLayer" if self.layers else "an InputLayer first"
-            raise ValueError(f"layer {len(self.layers)}: expected {expected}, got {layer}")
-        if self.layers:
+            raise TypeError(f"layer {n}: expected a new layer, got {short(layer)}")
+        if not n and not isinstance(layer, InputLayer):
+            raise ValueError(f"layer 0: expected an InputLayer first, got {layer}")
+        if n and isinstance(layer, InputLayer):
+            raise ValueError(f"layer {n}: expected a layer other than InputLayer, got {layer}")
+        if n:
             below = self.layers[-1]
             layer.build(below.size, self.rng, self.dtype)
-            if isinstance(layer, ReLuLayer | LeakyReLuLayer):
-                self._widen(below)
+            if isinstance(layer, ReLuLayer | LeakyReLuLayer) and isinstance(
+                below, FullyConnectedLayer
+            ):
+                # A ReLU lets half of the variance through, so the weights below it start with
+                # twice as much: He et al., "Delving Deep into Rectifiers" (2015).
+                below.W *= np.sqrt(2).astype(self.dtype)
         self.layers.append(layer)
-        self._pack()
-
-    def _widen(self, below: Layer) -> None:
-        # A ReLU lets half of the variance through, so the weights
-        # below start with twice as much: He et al., "Delving Deep
-        # into Rectifiers" (2015).
-        if isinstance(below, FullyConnectedLayer):
-            below.W *= below.W.dtype.type(np.sqrt(2))
-
-    def _pack(self) -> None:
-        # One vector holds the weights of all layers, a second their gradients, a third their
-        # velocities, and layer.W, layer.dW, ... are views: so the update of the whole network
-        # is three operations, not three for each W and b.
-        arrays = [getattr(layer, name) for layer in self.layers for name in layer.params]
-        self.W = np.concatenate([np.empty(0, self.dtype), *map(np.ravel, arrays)])
-        self.dW, self.V = np.zeros_like(self.W), np.zeros_like(self.W)
-        weights, grads = iter(self._split(self.W)), iter(self._split(self.dW))
-        for layer in self.layers:
-            for name in layer.params:
-                setattr(layer, name, next(weights))
-                setattr(layer, f"d{name}", next(grads))
-
-    def _split(self, vector: Array) -> list[Array]:
-        """Views of W (H, D), b (H, 1), ... of every layer in one flat vector."""
-        shapes = [getattr(layer, name).shape for layer in self.layers for name in layer.params]
-        ends = np.cumsum([math.prod(shape) for shape in shapes])
-        parts = np.split(vector, ends[:-1]) if shapes else []
-        return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
-
-    @staticmethod
-    def _overwrite(own: list[Array], new: list[Array]) -> None:
-        expected, got = [array.shape for array in own], [np.shape(array) for array in new]
-        if expected != got:
-            raise ValueError(f"expected arrays of shapes {expected}, got {got}")
-        new = [np.asarray(values, array.dtype) for array, values in zip(own, new, strict=True)]
-        for array, values in zip(own, new, strict=True):
-            array[:] = values
 
     def get_weights(self) -> list[Array]:
         """Copies of W (H, D), b (H, 1), ... of every layer."""
-        return self._split(self.W.copy())
+        return [W.copy() for layer in self.layers for W in layer.weights()]
 
     def get_velocity(self) -> list[Array]:
         """Copies of their velocities, in the same order."""
-        return self._split(self.V.copy())
+        return [V.copy() for layer in self.layers for V in layer.velocity()]
 
     def set_weights(self, weights: list[Array]) -> None:
         """Take over what get_weights gave. Raises ValueError for other shapes."""
-        self._overwrite(self._split(self.W), weights)
+        overwrite([W for layer in self.layers for W in layer.weights()], weights)
 
     def set_velocity(self, velocity: list[Array]) -> None:
         """Take over what get_velocity gave. Raises ValueError for other shapes."""
-        self._overwrite(self._split(self.V), velocity)
+        overwrite([V for layer in self.layers for V in layer.velocity()], velocity)
 
     def summary(self) -> None:
         """Print the layers, the shapes of their outputs and how many parameters they have."""
         print(f"{'layer':32}{'output':>12}{'parameters':>14}")
-        for i, layer in enumerate(self.layers):
-            count = sum(getattr(layer, name).size for name in layer.params)
+        counts = [sum(W.size for W in layer.weights()) for layer in self.layers]
+        for i, (layer, count) in enumerate(zip(self.layers, counts, strict=True)):
             print(f"{i}  {layer!s:29}{f'({layer.size}, N)':>12}{count:>14,}")
-        print(f"{'total':44}{self.W.size:>14,}")
+        print(f"{'total':44}{sum(counts):>14,}")
 
     # --- forward --------------------------------------------------------------
 
     def forward(self, X: Array) -> Array:
         """The scores (K, N) of samples in columns, X (D, N)."""
-        X = self._accept(X)
+        X = self._columns(X)
         for layer in self.layers:
             X = layer.forward(X)
         return X
 
     def predict(self, X: Array) -> Array:
         """The scores (N, K) of samples in rows, X (N, D); the class of a row is its argmax."""
-        return self.forward(np.asarray(X).T).T
+        checks.rows("predict", X, self._sizes()[0])
+        return self.forward(X.T).T
 
     def probabilities(self, X: Array) -> Array:
         """What the cost takes the scores for, (N, K): with the default cost their softmax."""
-        return self.cost.probabilities(self.forward(np.asarray(X).T)).T
+        return self.cost.probabilities(self.predict(X).T).T
 
-    def _check_layers(self) -> None:
+    def _sizes(self) -> tuple[int, int]:
+        # D and K: how many inputs and outputs.
         if len(self.layers) < 2:
             raise ValueError(f"expected an InputLayer and layers after it, got {self.layers}")
+        return self.layers[0].size, self.layers[-1].size
 
-    def _check_samples(self, what: str, X: Array, y: Array) -> None:
-        self._check_layers()
-        checks.samples(what, X, y, self.layers[0].size, self.layers[-1].size)
-
-    def _accept(self, X: Array) -> Array:
-        self._check_layers()
-        X = np.asarray(X)
-        if X.ndim != 2 or len(X) != self.layers[0].size:
+    def _columns(self, X: Array) -> Array:
+        (D, _), X = self._sizes(), np.asarray(X)
+        if X.ndim != 2 or len(X) != D:
             raise ValueError(
-                f"layer 0, {self.layers[0]}: expects {self.layers[0].size} rows, "
-                f"got X of shape {X.shape}"
+                f"layer 0, InputLayer({D}): expects {D} rows, got X of shape {X.shape}"
             )
         if X.dtype.kind != "f":
-            raise TypeError(f"layer 0, {self.layers[0]}: expects floats, got X of {X.dtype}")
+            raise TypeError(f"layer 0: InputLayer({D}) expects floats, got X of {X.dtype}")
         return X.astype(self.dtype, copy=False)
 
     # --- loss -----------------------------------------------------------------
@@ -399,65 +372,46 @@ class FeedForwardNet:
 
     # --- backward -------------------------------------------------------------
 
-    def backward(self, scale: float = 1.0) -> None:
-        """Set dW and db of every layer to scale times the gradients of the last loss.
+    def backward(self) -> None:
+        """Set dW and db of every layer: the gradients of the last loss.
 
-        Nobody trains the pixels, so there is no dX.
+        Nobody trains the pixels, so the first layer computes no dX.
         """
-        checks.remembered("backward", self.cost)
-        dY = scale * self.cost.backward()
-        for layer in self.layers[:1:-1]:  # the first layer needs no dX
+        dY = self._dY()
+        for layer in self.layers[:1:-1]:
             dY = layer.backward(dY)
         self.layers[1].gradients(dY)
 
     def input_gradient(self) -> Array:
-        """backward, and on to dX (D, N), which costs as much again as the first layer's dW."""
-        checks.remembered("input_gradient", self.cost)
-        dY = self.cost.backward()
+        """backward, and on to dX (D, N): only the gradient checker asks for it."""
+        dY = self._dY()
         for layer in reversed(self.layers):
             dY = layer.backward(dY)
         return dY
 
+    def _dY(self) -> Array:
+        if not vars(self.cost):
+            raise RuntimeError("backward expects a loss first, got none")
+        return self.cost.backward()
+
     # --- update ---------------------------------------------------------------
 
     def update(self, lr: float, momentum: float) -> None:
-        """One step of SGD with momentum (Polyak, 1964) for all weights of all layers, in place."""
-        lr, momentum = checks.rates(lr, momentum)
-        self.move(lr * self.dW, momentum)
-
-    def move(self, step: Array, momentum: float) -> None:
-        """The same for step = lr * dW."""
-        self.V *= momentum
-        self.V -= step  # (E9)
-        self.W += self.V
+        """One momentum step of every layer."""
+        for layer in self.layers:
+            layer.update(lr, momentum)
 
     # --- train ----------------------------------------------------------------
 
-    def train_epoch(
-        self, batches: Iterable[tuple[Array, Array]], lr: float, momentum: float
-    ) -> Iterator[tuple[float, int]]:
-        """Yield the loss and the number of hits after every step; batches hold rows.
+    def step(self, X: Array, y: Array, lr: float, momentum: float) -> tuple[float, int]:
+        """One training step on a batch in rows: the loss, and how many rows were right."""
+        Y = self.forward(X.T)  # (K, N)
+        loss = self.loss(Y, y.T)
+        self.backward()
+        self.update(lr, momentum)
+        return loss, self.hits(Y, y.T)
 
-        Raises FloatingPointError when the loss, or at the end a weight, is nan or inf; then
-        the weights are those of the start again.
-        """
-        lr, momentum = checks.rates(lr, momentum)
-        W, V = self.W.copy(), self.V.copy()
-        try:
-            for step, (X, y) in enumerate(batches, start=1):
-                Y = self.forward(X.T)  # (K, N)
-                loss = self.loss(Y, y.T)
-                checks.loss(loss, step, lr)
-                # Backward is linear: lr times dY (K, N)
-                # makes every gradient lr times as large.
-                self.backward(lr)
-                self.move(self.dW, momentum)
-                yield loss, self.hits(Y, y.T)
-            checks.weights([self.W], lr)
-        except FloatingPointError:
-            self.W[:], self.V[:] = W, V
-            raise
-
+    @np.errstate(over="ignore", invalid="ignore")  # checks.loss tells it, with advice
     def train(
         self,
         X: Array,
@@ -467,20 +421,25 @@ class FeedForwardNet:
         batch_size: int = 10,
         momentum: Schedule = 0.1,
     ) -> History:
-        """Learn X (N, D), y (N, K) for some epochs; a list of rates holds one per epoch."""
+        """Learn X (N, D), y (N, K) for some epochs; a list of rates holds one per epoch.
+
+        Raises ValueError or TypeError for what does not fit, and FloatingPointError when training
+        diverges: then the weights are those at the start of the epoch.
+        """
+        X, y = checks.samples("train", X, y, *self._sizes(), self.dtype)
         checks.training(learning_rate, momentum, epochs, batch_size)
-        self._check_samples("train", X, y)
-        X, y = X.astype(self.dtype, copy=False), y.astype(self.dtype, copy=False)
         history = History()
         for epoch in range(epochs):
-            batches = minibatches(X, y, batch_size, self.rng)
             rates = at_epoch(learning_rate, epoch), at_epoch(momentum, epoch)
-            loss_sum, right, left = 0.0, 0, len(X)
-            with np.errstate(over="ignore", invalid="ignore"):  # checks.loss tells it
-                for loss, hits in self.train_epoch(batches, *rates):
-                    loss_sum += loss * min(batch_size, left)  # the last batch may be smaller
+            with checks.undone_if_diverging(self):
+                loss_sum, right = 0.0, 0
+                batches = minibatches(X, y, batch_size, self.rng)
+                for n, (X_batch, y_batch) in enumerate(batches, start=1):
+                    loss, hits = self.step(X_batch, y_batch, *rates)
+                    checks.loss(loss, n, rates[0])
+                    loss_sum += loss * len(X_batch)
                     right += hits
-                    left -= batch_size
+                checks.weights(self.get_weights(), rates[0])
             history.add(loss=loss_sum / len(X), accuracy=right / len(X))
         return history
 
@@ -510,9 +469,19 @@ class FeedForwardNet:
 
     def evaluate(self, X: Array, y: Array) -> tuple[float, float]:
         """Mean loss and accuracy on X (N, D), y (N, K)."""
-        self._check_samples("evaluate", X, y)
-        Y = self.forward(X.T)
+        X, y = checks.samples("evaluate", X, y, *self._sizes(), self.dtype)
+        Y = self.forward(X.T)  # (K, N)
         return self.loss(Y, y.T), self.hits(Y, y.T) / len(y)
+
+
+def overwrite(own: list[Array], new: list[Array]) -> None:
+    """Write new values into arrays of the same shapes."""
+    expected, got = [array.shape for array in own], [np.shape(values) for values in new]
+    if expected != got:
+        raise ValueError(f"expected arrays of shapes {expected}, got {got}")
+    new = [np.asarray(values, array.dtype) for array, values in zip(own, new, strict=True)]
+    for array, values in zip(own, new, strict=True):
+        array[...] = values
 
 
 # --- command line -------------------------------------------------------------
@@ -544,43 +513,25 @@ def from_weights(weights: Weights) -> list[Array]:
     return [array.T if array.ndim == 2 else array[:, None] for array in weights.values()]
 
 
-app = typer.Typer(**console.TRAINING)
-
-
-@app.command()
-def main(
-    ctx: typer.Context,
-    lr: console.LearningRate = "0.1,0.05",  # type: ignore[assignment]  # a constant 0.1 is rough at batches of 10
-    momentum: console.Momentum = "0.1",  # type: ignore[assignment]
-    epochs: console.Epochs = 5,
-    batch_size: console.BatchSize = 10,
-    seed: console.Seed = 0,
-    data: console.Data = None,
-    train_size: console.TrainSize = None,
-    save: console.Save = None,
-    load: console.Load = None,
-    checkpoint: console.Checkpoint = None,
-    resume: console.Resume = None,
-    digits: console.Predict = None,
-    pictures: console.Pictures = None,
-    history: console.HistoryFile = None,
-) -> None:
+def main(run: Run) -> None:
     """Train a network of objects, hidden layers of 100 and 50 ReLU neurons, on MNIST."""
-    rng = np.random.default_rng(seed)
-    X_train, y_train, X_test, y_test = load_mnist(data or MNIST, train_size=train_size)
-    with Run(ctx, rng) as run:
-        model = perceptron([X_train.shape[1], *run.hidden_sizes([100, 50]), y_train.shape[1]], seed)
+    X_train, y_train, X_test, y_test = run.data()
+    hidden = run.hidden_sizes([100, 50])
+    model = perceptron([X_train.shape[1], *hidden, y_train.shape[1]], run.seed)
+    weights, velocity = run.start(to_weights(model.get_weights()), to_weights(model.get_velocity()))
+    model.set_weights(from_weights(weights))
+    model.set_velocity(from_weights(velocity))
+    for _ in run.epochs():
+        for X, y in run.batches(X_train, y_train):  # shows progress; ends early after Ctrl-C
+            loss, right = model.step(X, y, run.lr, run.momentum)
+            run.note(loss, right)  # stops a run that diverges
         weights, velocity = to_weights(model.get_weights()), to_weights(model.get_velocity())
-        weights, velocity = run.start(weights, velocity, X_train, y_train)
-        model.set_weights(from_weights(weights))
-        model.set_velocity(from_weights(velocity))
-        for _ in run.epochs():
-            for _ in run.watch(model.train_epoch(run.batches(X_train, y_train), *run.rates())):
-                pass
-            weights, velocity = to_weights(model.get_weights()), to_weights(model.get_velocity())
-            run.end_epoch(weights, velocity, model.test(X_test, y_test))
-        report(run, model.probabilities, X_test, y_test, weights)
+        run.end_epoch(weights, velocity, model.test(X_test, y_test))
+    run.report(model.probabilities, X_test, y_test)
 
+
+# A constant learning rate of 0.1 is rough at batches of 10.
+app = command(main, lr="0.1,0.05", momentum=0.1, epochs=5, batch_size=10, data=None)
 
 if __name__ == "__main__":
-    console.run(app)
+    app()

@@ -12,12 +12,12 @@ __all__ = ["ReLU", "LeakyReLU", "Sigmoid", "Tanh", "Softmax"]
 
 
 class Activation(Layer):
-    """What the entrywise ones share: local["X"] is f'(X), one number per entry."""
+    """What the entrywise ones share: local["slope"] is f'(X), one number per entry."""
 
     # --- backward -------------------------------------------------------------
 
     def backward(self, dY: Array) -> Array:
-        return self.upstream(dY) * self.local["X"]  # (E8)
+        return self.upstream(dY) * self.local["slope"]  # (E8)
 
 
 class ReLU(Activation):
@@ -29,8 +29,8 @@ class ReLU(Activation):
         return relu(self.accept(X))  # (E2)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
-        """local: dY/dX is a mask, True where X > 0."""
-        return self.forward(X), {"X": X > 0}
+        """local: the slope is True (1) where X > 0, else False (0)."""
+        return self.forward(X), {"slope": X > 0}
 
 
 class LeakyReLU(Activation):
@@ -46,10 +46,10 @@ class LeakyReLU(Activation):
         return self.training_pass(self.accept(X))[0]
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
-        """local: dY/dX is the slope, 1 or alpha per entry."""
+        """local: the slope is 1 or alpha."""
         positive, alpha = X > 0, X.dtype.type(self.alpha)
         slope = positive + alpha * ~positive
-        return X * slope, {"X": slope}  # (E2)
+        return X * slope, {"slope": slope}  # (E2)
 
     def __repr__(self) -> str:
         return f"LeakyReLU({self.alpha})"
@@ -64,9 +64,9 @@ class Sigmoid(Activation):
         return (1 + np.tanh(self.accept(X) / 2)) / 2  # (E2)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
-        """local: dY/dX = Y (1 - Y)."""
+        """local: the slope is Y (1 - Y)."""
         Y = self.forward(X)
-        return Y, {"X": Y * (1 - Y)}
+        return Y, {"slope": Y * (1 - Y)}
 
 
 class Tanh(Activation):
@@ -78,9 +78,9 @@ class Tanh(Activation):
         return np.tanh(self.accept(X))  # (E2)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
-        """local: dY/dX = 1 - Y^2."""
+        """local: the slope is 1 - Y^2."""
         Y = self.forward(X)
-        return Y, {"X": 1 - Y * Y}
+        return Y, {"slope": 1 - Y * Y}
 
 
 class Softmax(Layer):
@@ -100,13 +100,13 @@ class Softmax(Layer):
     def training_pass(self, X: Array) -> tuple[Array, Local]:
         """local: dY_i/dX_j = Y_i (1[i = j] - Y_j); Y says it all."""
         Y = self.forward(X)
-        return Y, {"X": Y}
+        return Y, {"Y": Y}
 
     # --- backward -------------------------------------------------------------
 
     @np.errstate(under="ignore")
     def backward(self, dY: Array) -> Array:
-        dY, Y = self.upstream(dY), self.local["X"]
+        dY, Y = self.upstream(dY), self.local["Y"]
         return Y * (dY - (dY * Y).sum(axis=1, keepdims=True))  # (E8)
 
     def check(self, X: Array) -> None:

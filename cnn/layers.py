@@ -6,7 +6,7 @@ backward that fills grads. The contract and the equations' numbers are in layer.
 """
 
 # N samples, C channels in, F channels out, H W image, KH KW kernel, OH OW output.
-# dV is d loss / d V, of V's shape; local["V"] is d Y / d V in the smallest form that serves.
+# dV is d loss / d V, of V's shape; local holds what backward needs, under the name of what it is.
 
 import math
 from collections.abc import Iterable
@@ -74,25 +74,25 @@ class Linear(Layer):
     # --- forward --------------------------------------------------------------
 
     def forward(self, X: Array) -> Array:
-        X = self.accept(X)
-        return X @ self.params["W"] + self.params["b"]  # (E1)  (N, H)
+        X, W, b = self.accept(X), self.params["W"], self.params["b"]
+        return X @ W + b  # (E1)  (N, H)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
-        """local: dY/dX is W (D, H), dY/dW is X (N, D)."""
-        return self.forward(X), {"X": self.params["W"], "W": X}
+        """local: X (N, D), which dW is made of, and W (D, H), which dX is made of."""
+        return self.forward(X), {"X": X, "W": self.params["W"]}
 
     # --- backward -------------------------------------------------------------
 
     def gradients(self, dY: Array) -> None:
-        dY = self.upstream(dY)
-        dW = self.local["W"].T @ dY  # (E5)  (D, H)
+        dY, X = self.upstream(dY), self.local["X"]
+        dW = X.T @ dY  # (E5)  (D, H)
         db = dY.sum(axis=0, keepdims=True)  # (E6)  (1, H)
         self.grads = {"W": dW, "b": db}
 
     def backward(self, dY: Array) -> Array:
-        dY = self.upstream(dY)
+        dY, W = self.upstream(dY), self.local["W"]
         self.gradients(dY)
-        return dY @ self.local["X"].T  # (E7)  (N, D)
+        return dY @ W.T  # (E7)  (N, D)
 
     def check(self, X: Array) -> None:
         if X.ndim != 2 or X.shape[1] != self.in_dim:
@@ -159,19 +159,18 @@ class Conv2D(Layer):
         return Y  # (N, F, OH, OW)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
-        """local: dY/dX is W (F, C, KH, KW), dY/dW is X, kept with its padding.
+        """local: P, the images with their padding, and W (F, C, KH, KW).
 
         The columns are not kept: they are KH*KW times as large as X, and copying them
         again inside the cache is quicker than fetching them back from memory.
         """
         P = kernels.pad(X, *self.padding)
-        return self.convolve(P), {"X": self.params["W"], "W": P}
+        return self.convolve(P), {"P": P, "W": self.params["W"]}
 
     # --- backward -------------------------------------------------------------
 
     def gradients(self, dY: Array) -> None:
-        dY, P = self.upstream(dY), self.local["W"]
-        W = self.params["W"]
+        dY, P, W = self.upstream(dY), self.local["P"], self.local["W"]
         dWb = np.zeros((len(W), W[0].size + 1), P.dtype)
         for rows, seen in kernels.bands(P, *self.window):
             columns = kernels.unfold(P[:, :, seen], *self.window)
@@ -181,9 +180,8 @@ class Conv2D(Layer):
         self.grads = {"W": dW, "b": db}
 
     def backward(self, dY: Array) -> Array:
-        dY = self.upstream(dY)
+        dY, P, W = self.upstream(dY), self.local["P"], self.local["W"]
         self.gradients(dY)
-        W, P = self.local["X"], self.local["W"]
         dP = kernels.empty_images(P.shape, P.dtype)
         dP[...] = 0
         W = W.reshape(len(W), -1)  # (F, C*KH*KW)
@@ -242,18 +240,18 @@ class MaxPool2D(Pool2D):
         return Y  # (N, C, OH, OW)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
-        """local: dY/dX is a mask per tap (N, C, OH, OW), True where it holds the maximum.
+        """local: the winners, a mask per tap (N, C, OH, OW), True where it holds the maximum.
 
         One winner per window: a tie must not multiply the gradient.
         """
         Y = self.forward(X)
-        return Y, {"X": kernels.first_winners(self.taps(X), Y), "shape": X.shape}
+        return Y, {"winners": kernels.first_winners(self.taps(X), Y), "shape": X.shape}
 
     # --- backward -------------------------------------------------------------
 
     def backward(self, dY: Array) -> Array:
         dY = self.upstream(dY)
-        parts = (dY * winner for winner in self.local["X"])  # (E8)
+        parts = (dY * winner for winner in self.local["winners"])  # (E8)
         return self.gather(parts)  # (N, C, H, W)
 
 
@@ -268,7 +266,7 @@ class AvgPool2D(Pool2D):
         return total / math.prod(self.kernel)  # (E2)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
-        """local: dY/dX is 1 / (KH KW) for each pixel of the window; only the shape of X."""
+        """local: the shape of X; each pixel of a window counts 1 / (KH KW)."""
         return self.forward(X), {"shape": X.shape}
 
     # --- backward -------------------------------------------------------------
@@ -316,7 +314,7 @@ class BatchNorm2D(Layer):
         return kernels.images(Y, X.shape)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
-        """local: dY/dgamma is Xhat (C, H, W*N); dY/dX begins with gamma / std (C, 1, 1)."""
+        """local: Xhat (C, H, W*N), scale = gamma / std (C, 1, 1), mean and var of the batch."""
         gamma, beta = (self.params[k][:, None, None] for k in ("gamma", "beta"))
         A = kernels.channels(X)  # (C, H, W*N)
         M = A[0].size
@@ -328,7 +326,7 @@ class BatchNorm2D(Layer):
         Xhat /= std
         Y = Xhat * gamma
         Y += beta  # (E2)  (C, H, W*N)
-        local = {"X": gamma / std, "gamma": Xhat, "mean": mean, "var": var}
+        local = {"Xhat": Xhat, "scale": gamma / std, "mean": mean, "var": var}
         return kernels.images(Y, X.shape), local
 
     def __call__(self, X: Array) -> Array:
@@ -344,7 +342,7 @@ class BatchNorm2D(Layer):
 
     def gradients(self, dY: Array) -> None:
         dA = kernels.channels(self.upstream(dY))  # (C, H, W*N)
-        dgamma = kernels.channel_dots(dA, self.local["gamma"])  # (E5)
+        dgamma = kernels.channel_dots(dA, self.local["Xhat"])  # (E5)
         dbeta = kernels.channel_sums(dA)  # (E6)
         self.grads = {"gamma": dgamma.ravel(), "beta": dbeta.ravel()}  # (C,)
 
@@ -358,10 +356,10 @@ class BatchNorm2D(Layer):
         dgamma, dbeta = (self.grads[k][:, None, None] for k in ("gamma", "beta"))
         dA = kernels.channels(dY)  # (C, H, W*N)
         M = dA[0].size
-        dX = self.local["gamma"] * (dgamma / -M)
+        dX = self.local["Xhat"] * (dgamma / -M)
         dX += dA
         dX -= dbeta / M
-        dX *= self.local["X"]  # (E8)  (C, H, W*N)
+        dX *= self.local["scale"]  # (E8)  (C, H, W*N)
         return kernels.images(dX, dY.shape)
 
     def check(self, X: Array) -> None:
@@ -382,7 +380,7 @@ class Flatten(Layer):
         return X.reshape(len(X), -1)  # (E2)  (N, C*H*W)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
-        """local: dY/dX is the identity; only the shape of X."""
+        """local: the shape of X."""
         return self.forward(X), {"shape": X.shape}
 
     # --- backward -------------------------------------------------------------
@@ -417,11 +415,11 @@ class Dropout(Layer):
         return self.accept(X)
 
     def training_pass(self, X: Array) -> tuple[Array, Local]:
-        """local: dY/dX is 0 or 1 / (1 - p) per entry, a function of seed and calls alone."""
+        """local: the mask, 0 or 1 / (1 - p) per entry, a function of seed and calls alone."""
         rng = np.random.default_rng((self.seed, int(self.state["calls"][0])))
         kept = rng.random(X.shape, np.float32) >= self.p
         mask = kept * X.dtype.type(1 / (1 - self.p))  # of X's shape
-        return X * mask, {"X": mask}  # (E2)
+        return X * mask, {"mask": mask}  # (E2)
 
     def __call__(self, X: Array) -> Array:
         Y = super().__call__(X)
@@ -431,7 +429,7 @@ class Dropout(Layer):
     # --- backward -------------------------------------------------------------
 
     def backward(self, dY: Array) -> Array:
-        return self.upstream(dY) * self.local["X"]  # (E8)
+        return self.upstream(dY) * self.local["mask"]  # (E8)
 
     def __repr__(self) -> str:
         return f"Dropout({self.p})"

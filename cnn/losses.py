@@ -18,7 +18,7 @@ class Loss:
         self.local: dict[str, Array] = {}
 
     def __call__(self, X: Array, y: npt.ArrayLike) -> float:
-        """The loss; remembers dL/dX for backward."""
+        """The loss; remembers dX for backward."""
         loss, self.local = self.training_pass(X, y)
         return loss
 
@@ -35,10 +35,10 @@ class Loss:
         raise NotImplementedError
 
     def backward(self, dY: float = 1.0) -> Array:
-        """dL/dX (N, D), times dY: the gradient of whatever follows the loss."""
+        """dX (N, D), times dY: the gradient of whatever follows the loss."""
         if not self.local:
             raise RuntimeError(f"{self}: backward expects a call first, got none")
-        return dY * self.local["X"]
+        return dY * self.local["dX"]
 
     def accept(self, X: Array) -> Array:
         X = floats(X, self)
@@ -57,7 +57,7 @@ class CrossEntropyLoss(Loss):
 
     @np.errstate(under="ignore")  # exp of a large negative number is 0, as it should be
     def training_pass(self, X: Array, y: npt.ArrayLike) -> tuple[float, dict[str, Array]]:
-        """local: dL/dX is (softmax(X) - one-hot(y)) / N."""
+        """local: dX = (softmax(X) - one-hot(y)) / N."""
         X = self.accept(X)
         n, labels = np.arange(len(X)), labels_of(y, X.shape, self)
         shifted = X - X.max(axis=1, keepdims=True)  # (N, K)  <= 0
@@ -68,7 +68,7 @@ class CrossEntropyLoss(Loss):
         dX = exp / total
         dX[n, labels] -= 1
         dX /= len(X)  # (E4)  (N, K)
-        return float(loss), {"X": dX}
+        return float(loss), {"dX": dX}
 
 
 class MeanSquareLoss(Loss):
@@ -88,14 +88,14 @@ class MeanSquareLoss(Loss):
     # --- loss -----------------------------------------------------------------
 
     def training_pass(self, X: Array, y: npt.ArrayLike) -> tuple[Any, dict[str, Array]]:
-        """local: dL/dX is 2 (X - y), divided by N D for the mean."""
+        """local: dX = 2 (X - y), divided by N D for the mean."""
         X = self.accept(X)
         y = floats(y, self, "y", X.dtype)
         if y.shape != X.shape:
             raise ValueError(f"{self}: expects y of shape {X.shape}, got {y.shape}")
         error = X - y  # (N, D)
         if self.reduction == "none":
-            return error**2, {"X": 2 * error}
+            return error**2, {"dX": 2 * error}
         loss = np.vdot(error, error) / error.size  # (E3)
         dX = error * (2 / error.size)  # (E4)  (N, D)
-        return float(loss), {"X": dX}
+        return float(loss), {"dX": dX}

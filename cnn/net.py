@@ -6,7 +6,7 @@ net.backward()           # grads of every layer
 net.update_weights(lr)
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 
 import numpy as np
@@ -16,7 +16,7 @@ from cnn.checks import labels_of
 from cnn.kernels import Array, keep_memory
 from cnn.layer import Layer
 from cnn.losses import Loss
-from datasets import checks
+from datasets import Schedule, at_epoch, checks, minibatches
 from datasets.schedules import short
 from datasets.store.weights import Weights, match_weights
 
@@ -150,45 +150,58 @@ class Net:
     # --- update ---------------------------------------------------------------
 
     def update_weights(self, lr: float, momentum: float = 0.0) -> None:
-        """One step of SGD with momentum (Polyak, 1964), in place."""
+        """One step of SGD with momentum (Polyak, 1964), in place.
+
+        Raises ValueError for rates out of range, RuntimeError unless backward came first.
+        """
         lr, momentum = checks.rates(lr, momentum)
-        pairs = zip(self.layers, self.velocity, strict=True)
-        for layer, velocity in pairs:
+        for layer, velocity in zip(self.layers, self.velocity, strict=True):
             if layer.grads.keys() != layer.params.keys():
                 raise RuntimeError("update_weights expects a backward first, got none")
             for name, W in layer.params.items():
-                if name not in velocity:
-                    velocity[name] = np.zeros_like(W)
-                V = velocity[name]
-                V *= momentum
-                V -= lr * layer.grads[name]  # (E9)
-                W += V
+                V = velocity.get(name, 0)
+                velocity[name] = momentum * V - lr * layer.grads[name]  # (E9)
+                W += velocity[name]  # (E9)
 
     # --- train ----------------------------------------------------------------
 
-    def train_epoch(
-        self, batches: Iterable[tuple[Array, Array]], lr: float, momentum: float
-    ) -> Iterator[tuple[float, int]]:
-        """One step per batch; yields its loss and how many of its samples were right.
+    def step(self, X: Array, y: npt.ArrayLike, lr: float, momentum: float) -> tuple[float, int]:
+        """One training step on a batch: the loss, and how many samples were right."""
+        out = self(X)  # (N, K)
+        loss = self.loss(out, y)
+        self.backward()
+        self.update_weights(lr, momentum)
+        return loss, hits(out, y)
 
-        Raises FloatingPointError when the loss, or at the end a weight, is nan or inf; then
-        the weights are those of the start again.
+    @np.errstate(over="ignore", invalid="ignore")  # checks.loss tells it, with advice
+    def train(
+        self,
+        X: Array,
+        y: npt.NDArray,
+        lr: Schedule = 0.02,
+        momentum: Schedule = 0.9,
+        epochs: int = 3,
+        batch_size: int = 100,
+        rng: np.random.Generator | None = None,
+    ) -> list[float]:
+        """Learn X (N, ...), y for some epochs; a list of rates holds one per epoch.
+
+        Returns the mean loss of each epoch. Raises FloatingPointError when training diverges:
+        then the weights are those at the start of the epoch.
         """
-        lr, momentum = checks.rates(lr, momentum)
-        weights, velocity = self.get_weights(), self.get_velocity()
-        try:
-            for step, (X, y) in enumerate(batches, start=1):
-                out = self(X)
-                loss = self.loss(out, y)
-                checks.loss(loss, step, lr)
-                self.backward()
-                self.update_weights(lr, momentum)
-                yield loss, hits(out, y)
-            checks.weights(self._weights().values(), lr)
-        except FloatingPointError:
-            self.set_weights(weights)
-            self.set_velocity(velocity)
-            raise
+        checks.training(lr, momentum, epochs, batch_size)
+        rng, losses = rng or np.random.default_rng(0), []
+        for epoch in range(epochs):
+            rates, loss_sum = (at_epoch(lr, epoch), at_epoch(momentum, epoch)), 0.0
+            with checks.undone_if_diverging(self):
+                batches = minibatches(X, y, batch_size, rng)
+                for n, (X_batch, y_batch) in enumerate(batches, start=1):
+                    loss, _ = self.step(X_batch, y_batch, *rates)
+                    checks.loss(loss, n, rates[0])
+                    loss_sum += loss * len(X_batch)
+                checks.weights(self.get_weights().values(), rates[0])
+            losses.append(loss_sum / len(X))
+        return losses
 
     # --- accuracy -------------------------------------------------------------
 
@@ -196,7 +209,8 @@ class Net:
         """The share of samples whose highest score is at the target."""
         out = self.forward(X)
         if not np.isfinite(out).all():
-            raise FloatingPointError("accuracy expects finite scores, got nan or inf")
+            advice = "training has diverged, try a tenth of the learning rate"
+            raise FloatingPointError(f"accuracy expects finite scores, got nan or inf: {advice}")
         labels = labels_of(y, out.shape, "accuracy")
         return hits(out, labels) / len(out)
 

@@ -6,8 +6,8 @@ image sets, one-hot targets, minibatches, toy sets, weight files.
 
 from datasets.batches import minibatches, one_hot
 from datasets.read.mnist import MNIST, load_data, load_images, load_mnist
-from datasets.schedules import at_epoch
-from datasets.store.weights import load_weights, save_weights
+from datasets.schedules import Schedule, at_epoch
+from datasets.store.weights import Weights, load_weights, save_weights
 from datasets.toys import blobs, spirals, xor
 
 __all__ = [
@@ -17,10 +17,12 @@ __all__ = [
     "load_images",
     "one_hot",
     "minibatches",
+    "Schedule",
     "at_epoch",
     "xor",
     "spirals",
     "blobs",
+    "Weights",
     "save_weights",
     "load_weights",
 ]

@@ -1,7 +1,9 @@
 """What the networks ask of what they are handed: one line that says what was expected, and got."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,7 @@ __all__ = [
     "count",
     "real",
     "training",
-    "remembered",
+    "undone_if_diverging",
     "loss",
     "weights",
     "kind",
@@ -84,8 +86,10 @@ def remembered(what: str, cost: object) -> None:
         raise RuntimeError(f"{what} expects a loss first, got none")
 
 
-def samples(what: str, X: Array, y: Array, D: int, K: int) -> None:
-    """Refuse what a network of D inputs and K outputs cannot learn from, X (N, D) and y (N, K).
+def samples(
+    what: str, X: Array, y: Array, D: int, K: int, dtype: npt.DTypeLike
+) -> tuple[Array, Array]:
+    """X (N, D) and y (N, K) in dtype, if a network of D inputs and K outputs can learn from them.
 
     Raises TypeError for pixels that are not floats, ValueError for a wrong shape, for nan
     or inf, and for rows of y that do not sum to 1.
@@ -104,6 +108,7 @@ def samples(what: str, X: Array, y: Array, D: int, K: int) -> None:
         raise ValueError(f"{what} expects finite X, got nan or inf")
     if not (y.min() >= 0 and np.allclose(y.sum(axis=1), 1)):
         raise ValueError(f"{what} expects rows of y that are one-hot, got others")
+    return X.astype(dtype, copy=False), y.astype(dtype, copy=False)
 
 
 def loss(value: float, step: int, lr: float) -> None:
@@ -122,6 +127,18 @@ def weights(arrays: Iterable[Array], lr: float) -> None:
             f"the weights became nan or inf with lr = {lr:g}: "
             f"training has diverged, try a tenth, lr = {lr / 10:g}"
         )
+
+
+@contextmanager
+def undone_if_diverging(model: Any) -> Iterator[None]:
+    """Put weights and velocity back if the block raises FloatingPointError."""
+    weights, velocity = model.get_weights(), model.get_velocity()
+    try:
+        yield
+    except FloatingPointError:
+        model.set_weights(weights)
+        model.set_velocity(velocity)
+        raise
 
 
 def is_floats(X: object) -> bool:

@@ -7,9 +7,9 @@ import numpy as np
 import cnn
 import functional_net as fn
 import net
-from gradcheck import adapters
-from gradcheck.case import Case, spread
+from gradcheck.case import Case, distinct_values
 from gradcheck.judge import judge
+from gradcheck.ours import adapters
 
 __all__ = ["worst_errors"]
 
@@ -35,8 +35,8 @@ def worst(case: Case, arrays: str) -> float:
 def cases() -> dict[str, list[tuple[Case, str]]]:
     """For each row three cases, and the arrays of them that the row is about."""
     rng = np.random.default_rng(0)
-    X, y = spread((N, D), rng), np.eye(K)[rng.integers(K, size=N)]
-    scores = spread((N, K), rng, 3)
+    X, y = distinct_values((N, D), rng), np.eye(K)[rng.integers(K, size=N)]
+    scores = distinct_values((N, K), rng, 3)
     params = fn.init(D, H, K, rng, np.float64)
     pure = adapters.functional_backward(params, X)
     dense = net.FullyConnectedLayer(H)
@@ -47,7 +47,7 @@ def cases() -> dict[str, list[tuple[Case, str]]]:
     modules = [cnn.Linear(D, H, rng, np.float64), cnn.ReLU(), cnn.Linear(H, K, rng, np.float64)]
     return {
         "E4": [
-            (adapters.functional_loss(scores, y, fn.cross_entropy, "cross_entropy"), ""),
+            (adapters.functional_loss(scores, y, "cross_entropy"), ""),
             (adapters.net_cost(net.SoftmaxCrossEntropy(), scores.T, y.T), ""),
             (adapters.cnn_loss(cnn.CrossEntropyLoss(), scores, y), ""),
         ],
@@ -56,9 +56,9 @@ def cases() -> dict[str, list[tuple[Case, str]]]:
         "E7": [(pure, "X"), (dense_case, "X"), (linear_case, "X")],
         "E8": [(pure, "X"), (relu_case, "X"), (adapters.cnn_layer(cnn.ReLU(), X), "X")],
         "E9": [
-            (adapters.update_case(adapters.functional_update(), rng), ""),
-            (adapters.update_case(adapters.net_update(), rng), ""),
-            (adapters.update_case(adapters.cnn_update(), rng), ""),
+            (adapters.update_case(adapters.functional_update, rng), ""),
+            (adapters.update_case(adapters.net_update, rng), ""),
+            (adapters.update_case(adapters.cnn_update, rng), ""),
         ],
         "check": [
             (adapters.functional_case(params, X, y), ""),

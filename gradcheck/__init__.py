@@ -3,10 +3,10 @@
     core        one rule for every entry of every array (read this first: two minutes)
     case        what is checked: arrays, forward, backward
     judge       differences, rules, names: one report
-    purity      rules that differences cannot see         diagnose, suspects    names for mistakes
+    rules       rules that differences cannot see         explain               names for mistakes
     bring       your own layers and functions (signature, calls, prepare, finder)
     adapters    our three networks
-    plants      mistakes put into our own code            pictures              Taylor test, steps
+    plants      mistakes put into our own code            taylor                Taylor test, steps
 
 `python -m gradcheck -h` is the command. Importing this package imports no network.
 """
@@ -78,12 +78,12 @@ def check_function(
 
 def _arrays(inputs: tuple, seed: int) -> list:
     """Random arrays where shapes were given, (5, 3); all else as it is."""
-    from gradcheck.case import spread
+    from gradcheck.case import distinct_values
 
     rng, arrays = np.random.default_rng(seed), []
     for x in inputs:
         is_shape = isinstance(x, tuple) and all(isinstance(k, int) for k in x)
         if is_shape and min(x, default=1) < 1:
             raise CannotCheck(f"expected a shape of positive sizes, got {x}")
-        arrays.append(spread(x, rng, 2.5) if is_shape else x)
+        arrays.append(distinct_values(x, rng, 2.5) if is_shape else x)
     return arrays

@@ -84,11 +84,11 @@ def main(
     if plant:
         show_plant(plant, seed)
     elif hunt:
-        from gradcheck.hunt import play
+        from gradcheck.plants.hunt import play
 
         play(targets, None if seed == 0 else seed)
     elif proof:
-        from gradcheck.proof import proof as lines
+        from gradcheck.plants.proof import proof as lines
 
         for line in lines(proof, seed):
             say(line)
@@ -141,8 +141,8 @@ def finish(report: Report) -> None:
 
 def ours(target: str, every: bool, seed: int) -> Iterator[Report]:
     """Small cases with every entry; then the real net, along directions or (--all) every entry."""
-    from gradcheck import real, specimens
     from gradcheck.judge import judge_widely
+    from gradcheck.ours import real, specimens
 
     reports = []
     for case in specimens.CASES[target](np.random.default_rng(seed)):
@@ -170,7 +170,8 @@ def finish_ours(reports: list[Report]) -> None:
 
 
 def draw(targets: list[str], taylor: bool, sweep: bool, seed: int) -> None:
-    from gradcheck import pictures, specimens
+    from gradcheck import taylor as pictures
+    from gradcheck.ours import specimens
 
     if taylor:
         for target in targets:
@@ -183,8 +184,7 @@ def draw(targets: list[str], taylor: bool, sweep: bool, seed: int) -> None:
 
 
 def show_plant(name: str, seed: int) -> None:
-    from gradcheck.plant_list import PLANTS
-    from gradcheck.plants import diff, examine
+    from gradcheck.plants import PLANTS, diff, examine
 
     if name == "list":
         for p in PLANTS:

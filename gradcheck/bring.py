@@ -18,7 +18,7 @@ import numpy as np
 
 from gradcheck import leaves
 from gradcheck.calls import Call, copied, is_real
-from gradcheck.case import Array, Case, check_case, spread
+from gradcheck.case import Array, Case, check_case, distinct_values
 from gradcheck.core import CannotCheck
 from gradcheck.finder import Options
 from gradcheck.load import guarded, quiet
@@ -199,7 +199,7 @@ def _inputs_as(kind: str, inputs: list[Any], layer: Any, options: Options) -> li
     if not is_real(inputs[0]):
         return None
     if kind == "positive":
-        return [(spread(v.shape, rng) + 1.1) / 2.2 if is_real(v) else v for v in inputs]
+        return [(distinct_values(v.shape, rng) + 1.1) / 2.2 if is_real(v) else v for v in inputs]
     rows = [v.shape[0] for _, v in leaves.leaves(layer) if is_real(v) and v.ndim == 2]
     return [rng.integers(min(rows, default=3), size=inputs[0].shape), *inputs[1:]]
 
@@ -259,7 +259,7 @@ def _labels(pred: Array, shape: tuple[int, ...] | None, options: Options) -> Ite
         onehot,
         numbers,
         np.expand_dims(numbers, axis),
-        spread(pred.shape, rng),
+        distinct_values(pred.shape, rng),
         2 * onehot - 1,
     ]
     if shape is not None and shape not in {k.shape for k in kinds}:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from gradcheck import leaves
-from gradcheck.case import Array, Constant, handed
+from gradcheck.case import Array, Constant, argument_copy
 from gradcheck.core import CannotCheck
 from gradcheck.load import seeded
-from gradcheck.purity import where
+from gradcheck.rules import where
 from gradcheck.signature import Argument, fill
 
 __all__ = ["Call", "Run", "is_real", "copied", "assign", "by_name", "parts_of"]
@@ -137,7 +137,7 @@ class Run:
         for g, state in zip(call.generators, call.states, strict=False):
             g.bit_generator.state = state
         values = {
-            ("input", k): handed(v) if isinstance(v, np.ndarray) else copy.deepcopy(v)
+            ("input", k): argument_copy(v) if isinstance(v, np.ndarray) else copy.deepcopy(v)
             for k, v in enumerate(call.inputs)
         }
         values |= {("label", k): v for (_, k), v in values.items()}

@@ -4,7 +4,7 @@ Every adapter (a pure function, a layer object, a whole net) makes cases; judge(
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -21,11 +21,11 @@ __all__ = [
     "Checked",
     "Forward",
     "Backward",
-    "spread",
+    "distinct_values",
     "upstream",
     "choose_upstream",
     "frozen",
-    "handed",
+    "argument_copy",
     "random_signs",
     "directions",
     "check_case",
@@ -46,27 +46,21 @@ class Case:
 
     open() gives a fresh copy of the thing under test, so that nothing is remembered between two
     evaluations; pure functions have nothing to copy. Arrays are float64 and moved in place.
+    A factor in sizes that is no whole number is named by a sentence: {"lr is missing": 0.3}.
     """
 
     name: str
     arrays: dict[str, Array]
     open: Callable[[], tuple[Forward, Backward]]
     inputs: tuple[str, ...] = ("X",)  # must never be written to (nor may the upstream gradient)
-    sizes: dict[str, int] = field(default_factory=dict)  # {"batch": 5}: names for factors
+    sizes: Mapping[str, float] = field(
+        default_factory=dict
+    )  # {"batch": 5}: names of axes and factors
     batch_axis: int = 0
-    constants: dict[str, Array] = field(default_factory=dict)  # labels, masks: shown to diagnose
+    constants: dict[str, Array] = field(default_factory=dict)  # labels, masks: shown to explain
     takes_upstream: bool = True  # False: a loss whose backward starts the chain
     notes: list[str] = field(default_factory=list)
-    hints: dict[str, str] = field(default_factory=dict)  # a cause that is known beforehand
-    instead: dict[str, tuple[str, Callable[[Array], Array]]] = field(
-        default_factory=dict
-    )  # suspects
-    dy: Array | None = None  # the upstream gradient to use; None: a random one
-    parts: Callable[[], Iterator[tuple[str, "Case"]]] | None = None  # of a net: its layers alone
-    accuse: Callable[[set[str]], str] | None = None  # wrong arrays -> whom to blame
-    reasons: dict[float, str] = field(default_factory=dict)  # known factors, by their value
-    definition: bool = False  # backward is the definition, forward the code that is judged
-    loose: float = 0.0  # a loss may hold an epsilon, log(p + 1e-7), that its gradient leaves out
+    blame: Callable[[set[str], np.random.Generator], str | None] | None = None  # a net: which layer
 
     def forward(self) -> Array:
         return self.open()[0]()
@@ -85,7 +79,7 @@ class Checked(NamedTuple):
     sampled: bool = False  # True: random directions instead of every entry
 
 
-def spread(shape: tuple[int, ...], rng: np.random.Generator, scale: float = 1.0) -> Array:
+def distinct_values(shape: tuple[int, ...], rng: np.random.Generator, scale: float = 1.0) -> Array:
     """Evenly spaced values in (-scale, scale), shuffled: both signs, no zero, no ties, no kinks."""
     n = int(np.prod(shape))
     values = (2 * np.arange(n) + 1 - n) / max(n, 1) + (0.37 / max(n, 1) if n % 2 else 0.0)
@@ -98,13 +92,11 @@ def upstream(y: Array, rng: np.random.Generator) -> Array:
 
 
 def choose_upstream(case: "Case", y: Array, rng: np.random.Generator) -> Array:
-    """The case's own, or a random one; 1 for a loss that starts the chain."""
-    if case.dy is not None:
-        return case.dy.copy()
+    """A random gradient of y; 1 for a loss that starts the chain."""
     return upstream(y, rng) if case.takes_upstream else np.ones(np.shape(y))
 
 
-def handed(a: Array) -> Array:
+def argument_copy(a: Array) -> Array:
     """A copy to hand over, as writable as a: what is remembered of it must not follow our moves."""
     copied = a.copy()
     copied.flags.writeable = a.flags.writeable
@@ -136,8 +128,7 @@ def random_signs(shape: tuple[int, ...], rng: np.random.Generator, count: int = 
 def directions(loss: Forward, p: Array, grad: Array, dy: Any, ways: list[Array]) -> Result:
     """Slopes along directions of the whole array: 8 instead of 79,510 entries."""
     if grad.shape != p.shape:
-        none = np.zeros(len(ways), bool)
-        return Result(grad, np.zeros(len(ways)), 0.0, ~none, none, none)
+        return Result(grad, np.zeros(len(ways)), 0.0, np.full(len(ways), core.WRONG))
     noise = core.rounding(loss, p, dy) / core.STEP
     rises = [
         core.shifted(loss, p, ..., core.STEP * way, dy)
@@ -147,16 +138,15 @@ def directions(loss: Forward, p: Array, grad: Array, dy: Any, ways: list[Array])
     numeric = np.array([rise.sum() for rise in rises]) / (2 * core.STEP)
     backprop = np.array([(grad * way).sum() for way in ways])
     noise += core.EPS * 10 * float(abs(grad).sum())
-    wrong = ~core.close(backprop, numeric, noise)
-    kinks, corners = np.zeros(len(ways), bool), np.zeros(len(ways), bool)
-    for k in np.flatnonzero(wrong):
-        kinks[k], corners[k] = core.settled(
-            core.slopes(loss, p, ..., dy, ways[k]), backprop[k], noise
-        )
-    return Result(backprop, numeric, noise, wrong & ~kinks, kinks, corners)
+    words = np.where(core.close(backprop, numeric, noise), core.RIGHT, core.WRONG).astype("<U6")
+    for k in np.flatnonzero(words == core.WRONG):
+        words[k] = core.settled(core.slopes(loss, p, ..., dy, ways[k]), backprop[k], noise)
+    return Result(backprop, numeric, noise, words)
 
 
-def check_case(case: Case, rng: np.random.Generator, seconds: float = np.inf) -> Checked:
+def check_case(
+    case: Case, rng: np.random.Generator, seconds: float = np.inf, dy: Array | None = None
+) -> Checked:
     """Every entry of every array of the case; directions for arrays that would take too long.
 
     An entry that sits on several kinks at once has no one-sided answer to be compared with: the
@@ -165,7 +155,7 @@ def check_case(case: Case, rng: np.random.Generator, seconds: float = np.inf) ->
     start = time.perf_counter()
     y = case.forward()
     each = time.perf_counter() - start
-    dy = choose_upstream(case, y, rng)
+    dy = choose_upstream(case, y, rng) if dy is None else dy.copy()
     slow = 2 * each * sum(p.size for p in case.arrays.values()) > seconds
     checked = _compare(case, dy, rng, slow)
     if any(r.corners.any() for r in checked.results.values()):
@@ -185,19 +175,18 @@ def _compare(case: Case, dy: Array, rng: np.random.Generator, slow: bool) -> Che
         name: directions(case.forward, p, np.asarray(grads[name]), dy, random_signs(p.shape, rng))
         for name, p in case.arrays.items()
     }
-    return Checked(core.audible(results), dy, True)
+    return Checked(core.refuse_drowned(results), dy, True)
 
 
 def _beside_the_kink(case: Case, checked: Checked, rng: np.random.Generator, slow: bool) -> Checked:
     before = {name: p.copy() for name, p in case.arrays.items()}
     for p in case.arrays.values():
-        p += 1e-2 * spread(p.shape, rng)
+        p += 1e-2 * distinct_values(p.shape, rng)
     beside = _compare(case, checked.dy, rng, slow)
     for name, p in case.arrays.items():
         p[...] = before[name]
     results = {}
     for name, r in checked.results.items():
-        clean = not beside.results[name].wrong.any()
-        excused = r.corners if clean else np.zeros_like(r.corners)
-        results[name] = r._replace(wrong=r.wrong & ~excused, kinks=r.kinks | excused)
+        excused = r.corners & (not beside.results[name].wrong.any())
+        results[name] = r._replace(words=np.where(excused, core.KINK, r.words))
     return checked._replace(results=results)

@@ -16,6 +16,11 @@ STEP = 1e-5  # truncation grows as h^2, rounding as 1/h; in float64 they meet ab
 RTOL = 1e-7  # beyond the noise, correct code needs 3.5e-11 (29,000 entries); mistakes far more
 EPS = float(np.finfo(np.float64).eps)
 
+RIGHT = "right"
+KINK = "kink"  # a kink of relu, max or abs explains the difference: no mistake
+CORNER = "corner"  # exactly on a kink and outside of its two slopes: to be judged beside it
+WRONG = "wrong"
+
 
 class CannotCheck(ValueError):
     """No verdict is possible (nan, float32, chance, ...); the message says why."""
@@ -25,18 +30,34 @@ class Result(NamedTuple):
     backprop: np.ndarray  # what the backward pass says
     numeric: np.ndarray  # what the differences say
     noise: float  # how far rounding alone may move numeric
-    wrong: np.ndarray  # True where the two disagree
-    kinks: np.ndarray  # True where they differ because of a kink, which is no mistake
-    corners: np.ndarray  # True where wrong, but exactly on a kink: to be judged beside it
+    words: np.ndarray  # RIGHT, KINK, CORNER or WRONG for every entry
+
+    @property
+    def wrong(self) -> np.ndarray:
+        return (self.words == WRONG) | (self.words == CORNER)
+
+    @property
+    def kinks(self) -> np.ndarray:
+        return self.words == KINK
+
+    @property
+    def corners(self) -> np.ndarray:
+        return self.words == CORNER
+
+    @property
+    def curved(self) -> np.ndarray:
+        """Right only once the curvature, the h^2 of the difference, is taken off."""
+        right = self.words == RIGHT
+        return right & ~close(self.backprop, self.numeric, self.noise) if right.any() else right
 
     @property
     def error(self) -> float:
-        """Worst error of the entries that no kink explains; below RTOL means right."""
+        """Worst error of the entries that no kink and no curvature explains; right below RTOL."""
         if self.backprop.shape != self.numeric.shape:
             return np.inf
         size = np.maximum(abs(self.backprop), abs(self.numeric))
         error = abs(self.backprop - self.numeric) / (size + self.noise / RTOL)
-        return float(np.max(error, initial=0, where=~self.kinks))
+        return float(np.max(error, initial=0, where=~self.kinks & ~self.curved))
 
 
 def check(loss: Callable[[], Any], params: dict, grads: dict, dy: Any = 1.0) -> dict[str, Result]:
@@ -61,17 +82,17 @@ def check(loss: Callable[[], Any], params: dict, grads: dict, dy: Any = 1.0) -> 
     if missing := [name for name in params if name not in grads]:
         raise CannotCheck(f"no gradient is given for {', '.join(missing)}")
     found = {name: compare(loss, p, np.asarray(grads[name]), dy) for name, p in params.items()}
-    return audible(found)
+    return refuse_drowned(found)
 
 
-def audible(results: dict[str, Result]) -> dict[str, Result]:
+def refuse_drowned(results: dict[str, Result]) -> dict[str, Result]:
     """The results, unless rounding drowns all: then agreement would mean nothing."""
-    loudest = max((float(abs(r.backprop).max(initial=0)) for r in results.values()), default=0.0)
+    largest = max((float(abs(r.backprop).max(initial=0)) for r in results.values()), default=0.0)
     noise = max((r.noise for r in results.values()), default=0.0)
-    drowned = 0 < loudest < 1000 * noise and noise > 1e-6  # usual are 1 and 1e-10
+    drowned = 0 < largest < 1000 * noise and noise > 1e-6  # usual are 1 and 1e-10
     if drowned and not any(r.wrong.any() for r in results.values()):
         raise CannotCheck(
-            f"rounding moves the slopes by {noise:.1g}, the largest gradient is {loudest:.1g}: "
+            f"rounding moves the slopes by {noise:.1g}, the largest gradient is {largest:.1g}: "
             "scale the loss or the arrays"
         )
     return results
@@ -85,13 +106,12 @@ def compare(loss: Callable[[], Any], p: np.ndarray, grad: np.ndarray, dy: Any = 
     if not np.isfinite(numeric).all():
         raise CannotCheck(f"the loss is nan or inf when an entry moves by {STEP:g}")
     numeric /= 2 * STEP  # the outputs are differenced, then summed: 3-4 times less noise
-    kinks, corners = np.zeros(p.shape, bool), np.zeros(p.shape, bool)
     if grad.shape != p.shape:  # never broadcast: (1, 3) for (5, 3) is a mistake
-        return Result(grad, numeric, noise, ~kinks, kinks, corners)
-    wrong = ~close(grad, numeric, noise)
-    for i in map(tuple, np.argwhere(wrong)):
-        kinks[i], corners[i] = settled(slopes(loss, p, i, dy), grad[i], noise)
-    return Result(grad, numeric, noise, wrong & ~kinks, kinks, corners)
+        return Result(grad, numeric, noise, np.full(p.shape, WRONG))
+    words = np.where(close(grad, numeric, noise), RIGHT, WRONG).astype("<U6")
+    for i in map(tuple, np.argwhere(words == WRONG)):
+        words[i] = settled(slopes(loss, p, i, dy), grad[i], noise)
+    return Result(grad, numeric, noise, words)
 
 
 def close(a: Any, n: Any, noise: float) -> Any:
@@ -128,25 +148,42 @@ def slopes(loss: Callable[[], Any], p: np.ndarray, i: Any, dy: Any, way: Any = 1
     return left_right
 
 
-def settled(slopes: Callable, grad: Any, noise: float) -> tuple[bool, bool]:
-    """Two answers: does a kink of relu, max or abs explain a failed entry? Is it right on one?"""
+def settled(slopes: Callable, grad: Any, noise: float) -> str:
+    """RIGHT, KINK, CORNER or WRONG, for an entry that failed at the usual step.
+
+    Never "some shorter step agrees": the noise grows as 1/h, and wrong gradients would pass.
+    """
     first = sides = slopes(STEP)
     for shorter in (10, 100, 1000):
         longer, sides = sides, slopes(STEP / shorter)
         n, wide = sides.mean(), noise * shorter
         moved = abs(n - first.mean()) > noise + wide
-        if moved and close(grad, n, wide):  # never "a shorter step agrees": its noise is wider
-            return True, False  # the slope itself moved: the long step straddled a kink
+        if moved and close(grad, n, wide):  # the slope itself moved
+            return RIGHT if _bends(longer, sides, wide) else KINK  # else: the step straddled one
         # On a kink the two slopes stay apart, on a bend the gap closes to 1/10.
-        gap, before = abs(np.diff(sides))[0], abs(np.diff(longer))[0]
+        gap, before = _gap(sides), _gap(longer)
         apart = gap > max(before / 2, 4 * wide)
         if shorter == 10:
             slack = wide + abs(sides - first).max()  # what a bend does to a one-sided slope
             corner = apart and gap > slack
             between = sides.min() - slack <= grad <= sides.max() + slack
-            if not moved and not corner:  # smooth: only h^2 may excuse it, and 2h shows that thrice
-                bend = (slopes(2 * STEP).mean() - first.mean()) / 3
-                return bool(close(grad, first.mean() - bend, 2 * noise)), False
-        if shorter == 100 and before > 8 * wide:  # and it is loud enough to be heard here
+            if not moved and not corner:
+                return _settled_smooth(slopes, first.mean(), grad, noise)
+        if shorter == 100 and before > 8 * wide:  # and the gap is larger than the noise here
             corner = corner and apart
-    return bool(corner and between), bool(corner and not between)
+    return (KINK if between else CORNER) if corner else WRONG
+
+
+def _settled_smooth(slopes: Callable, n: Any, grad: Any, noise: float) -> str:
+    """Where there is no kink, only h^2 may excuse an entry; a step of 2h shows it thrice."""
+    curvature = (slopes(2 * STEP).mean() - n) / 3
+    return RIGHT if close(grad, n - curvature, 2 * noise) else WRONG
+
+
+def _bends(longer: np.ndarray, sides: np.ndarray, wide: float) -> bool:
+    """Smooth: the gap between left and right slope closes as the step does, to about 1/10."""
+    return bool(abs(_gap(sides) - _gap(longer) / 10) <= 2 * wide + _gap(longer) / 30)
+
+
+def _gap(sides: np.ndarray) -> float:
+    return float(abs(sides[1] - sides[0]))

@@ -1,7 +1,6 @@
 """One reading of an interface: find the parameters, and where their gradients appear."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -300,25 +299,6 @@ class Finder:
                 case.sizes = {"outputs": y[1 - axis], **case.sizes}
         if self.call.label is not None:
             case.constants["labels"] = np.asarray(self.call.label, float)
-            case.loose = 1e-5
-        steps = {name: p for name, (kind, p) in sources.items() if kind == "step"}
-        case.instead = {name: ("updated already", self._updated(p)) for name, p in steps.items()}
-        if "X" in case.arrays and sources.get("X") is None:
-            case.hints["X"] = (
-                "backward returned None and set no self.dinputs: a forgotten return? "
-                "(--no_dx for the first layer of a net)"
-            )
-
-    def _updated(self, p: leaves.Path) -> Callable[[Array], Array]:
-        """dy -> the parameter after the step that backward(dy) takes."""
-
-        def after(dy: Array) -> Array:
-            run = self.call.start()
-            run.forward()
-            run.backward(dy)
-            return np.array(leaves.get(run.thing, p))
-
-        return after
 
     def _fetch(self, run: Run, source: tuple[str, Any], before: dict) -> Any:
         kind, path = source

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.case import Constant, spread
+from gradcheck.case import Constant, distinct_values
 from gradcheck.core import CannotCheck
-from gradcheck.purity import where
+from gradcheck.rules import where
 
 __all__ = ["load", "construct", "make_input", "quiet", "guarded", "seeded", "undisturbed"]
 
@@ -207,11 +207,11 @@ def make_input(text: str, rng: np.random.Generator, scale: float) -> Any:
     if re.fullmatch(r"\s*\d*(\s*,\s*\d+)*\s*,?\s*", shape):
         sizes = tuple(int(word) for word in shape.split(",") if word.strip())
         if kind == "" and 0 not in sizes:
-            return spread(sizes, rng, scale)
+            return distinct_values(sizes, rng, scale)
         if kind == "const":
-            return spread(sizes, rng, scale).view(Constant)
+            return distinct_values(sizes, rng, scale).view(Constant)
         if kind == "positive":
-            return (spread(sizes, rng) + 1.1) / 2.2
+            return (distinct_values(sizes, rng) + 1.1) / 2.2
         if re.fullmatch(r"int[1-9]\d*", kind):
             return rng.integers(int(kind[3:]), size=sizes)
         raise CannotCheck(f"--input {text!r}: expected a shape as 5,3 or 5,3:int7 or 5,3:positive")

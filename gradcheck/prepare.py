@@ -6,7 +6,7 @@ import numpy as np
 
 from gradcheck import leaves
 from gradcheck.calls import Call, Run, is_real
-from gradcheck.case import Array, Case, spread
+from gradcheck.case import Array, Case, distinct_values
 from gradcheck.core import CannotCheck
 from gradcheck.finder import Finder, Options, equal
 
@@ -128,4 +128,4 @@ def _scatter(call: Call, options: Options) -> None:
             and path not in gradients
         ):
             seen.add(id(v))
-            v[...] = spread(v.shape, rng, 0.7)
+            v[...] = distinct_values(v.shape, rng, 0.7)

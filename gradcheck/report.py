@@ -28,16 +28,22 @@ class Row:
         """How many numbers were compared."""
         return f"{self.result.wrong.size} dirs" if self.sampled else f"{self.result.numeric.size:,}"
 
+    @property
+    def nothing_came_back(self) -> bool:
+        """A single nan stands for a gradient that is not there."""
+        given, right = self.result.backprop, self.result.numeric
+        return given.ndim == 0 and right.ndim > 0 and bool(np.isnan(given))
+
     def sentences(self) -> list[str]:
         """Where the worst wrong entry is, how many there are, and what it looks like."""
         if self.ok:
             return []
+        if self.nothing_came_back:
+            return [f"nothing came back for {self.name}: a forgotten return?"]
         return [self._where(), f"looks like: {self.cause}" if self.cause else "no known pattern"]
 
     def _where(self) -> str:
         r = self.result
-        if r.backprop.ndim == 0 and r.numeric.ndim and np.isnan(r.backprop):
-            return f"nothing came back for {self.name}"
         if r.backprop.shape != r.numeric.shape:
             return f"backprop has shape {r.backprop.shape}, the array has {self.shape}"
         gap = np.nan_to_num(abs(r.backprop - r.numeric), nan=np.inf)
@@ -73,6 +79,10 @@ class Report:
     @property
     def kinks(self) -> int:
         return int(sum(row.result.kinks.sum() for row in self.rows))
+
+    @property
+    def curved(self) -> int:
+        return int(sum(row.result.curved.sum() for row in self.rows))
 
     @property
     def error(self) -> float:

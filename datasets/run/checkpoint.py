@@ -1,40 +1,122 @@
-"""What a checkpoint remembers of a run, and what it is believed."""
+"""A checkpoint: where a run stands, as a value that is saved and loaded whole."""
 
 import itertools
 import math
 import os
 import zlib
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
-__all__ = ["count", "amount", "fingerprint", "text", "unused"]
+from datasets.run.console import program
+from datasets.store.files import printable
+from datasets.store.weights import load_checkpoint
+
+__all__ = ["PATHS", "Progress", "stored_options", "options_to_store", "fingerprint", "unused"]
+
+VERSION = 2  # of what a checkpoint holds; 1 had no program
+NUMBERS = {
+    "lr", "momentum", "epochs", "batch_size", "hidden_neurons", "seed", "train_size", "val_split",
+    "image_size", "skip_bad",
+}  # fmt: skip  # what a file may decide about a run
+PATHS = {"data": ".h5", "dataset": "", "save": ".h5", "history": ".csv"}
 
 
-def count(value: Any) -> int:
-    """A number from a checkpoint as an integer of 0 or more."""
+@dataclass
+class Progress:
+    """Whole epochs, and steps of the next one, that are done; and the figures of that epoch."""
+
+    rng: dict[str, Any]  # the state of the generator before the shuffle of this epoch
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    hits: int = 0
+    seconds: float = 0.0
+    images: int = 0  # their fingerprint
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def state(self, options: dict[str, Any]) -> dict[str, Any]:
+        """What a checkpoint holds besides weights and velocity."""
+        return {"program": program(), "version": VERSION, "options": options, **asdict(self)}
+
+    @classmethod
+    def restored(cls, state: dict[str, Any], path: Path) -> "Progress":
+        """From what state() gave. Raises ValueError for what no run can have written."""
+        try:
+            np.random.default_rng(0).bit_generator.state = state["rng"]
+            counts = {name: _count(state[name]) for name in ("epoch", "step", "hits", "images")}
+            amounts = {name: _amount(state[name]) for name in ("loss_sum", "seconds")}
+            history = [_row(row) for row in state["history"]]
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+            raise ValueError(f"{path}: the state of the run is damaged ({error!r})") from None
+        return cls(state["rng"], history=history, **counts, **amounts)  # type: ignore[arg-type]
+
+    def next_epoch(self, rng: np.random.Generator, row: dict[str, float]) -> None:
+        """One more epoch is done: row are its figures."""
+        self.history.append(row)
+        self.epoch, self.step, self.hits, self.loss_sum, self.seconds = self.epoch + 1, 0, 0, 0, 0
+        self.rng = rng.bit_generator.state  # type: ignore[assignment]
+
+
+def _count(value: Any) -> int:
     if type(value) is not int or value < 0:
         raise ValueError(f"expected 0 or more, got {value!r}")
     return value
 
 
-def amount(value: Any) -> float:
-    """A number from a checkpoint that is finite and 0 or more."""
+def _amount(value: Any) -> float:
     if type(value) not in (int, float) or not 0 <= value < math.inf:
         raise ValueError(f"expected a number of 0 or more, got {value!r}")
     return float(value)
 
 
+def _row(row: dict[str, Any]) -> dict[str, float]:
+    # An epoch's figures, rebuilt from the keys that a run writes.
+    judged = "validation_accuracy" if "validation_accuracy" in row else "test_accuracy"
+    figures = {name: _amount(row[name]) for name in ("loss", "accuracy", judged, "seconds")}
+    return {"epoch": _count(row["epoch"]), **figures}
+
+
+def options_to_store(options: Any) -> dict[str, Any]:
+    """The options that stored_options knows, as JSON has them; a path counts from everywhere."""
+    found = {name: getattr(options, name) for name in sorted(NUMBERS | PATHS.keys())}
+    plain = (bool, int, float, tuple)
+    return {
+        name: os.path.abspath(value) if isinstance(value, Path)
+        else value if type(value) in plain else str(value)
+        for name, value in found.items()
+        if value is not None
+    }  # fmt: skip
+
+
+def stored_options(path: Path) -> dict[str, Any]:
+    """The options that a checkpoint may set in a run that is resumed: numbers, and no path at will.
+
+    A path counts only if it lies in the checkpoint's own folder; start() shows it.
+    Raises ValueError for the checkpoint of another program.
+    """
+    state = load_checkpoint(path)[2]
+    if state.get("program", program()) != program():
+        other = printable(str(state["program"]))[:40]
+        raise ValueError(f"{path}: this is a checkpoint of {other}, not of {program()}")
+    stored = state["options"]
+    options = {name: stored[name] for name in NUMBERS & stored.keys()}
+    folder = os.path.dirname(os.path.abspath(path))
+    for name, suffix in PATHS.items():
+        value = stored.get(name)
+        beside = isinstance(value, str) and os.path.dirname(os.path.abspath(value)) == folder
+        if beside and value.endswith(suffix):
+            options[name] = value
+    return options
+
+
 def fingerprint(X: npt.NDArray, y: npt.NDArray) -> int:
-    """A number that tells one training set from another: all targets, up to 100 samples."""
-    some = X[:: len(X) // 100 + 1]
-    return zlib.crc32(some.tobytes(), zlib.crc32(y.tobytes()))
-
-
-def text(value: Any) -> str:
-    """An option for the checkpoint; a path counts from everywhere."""
-    return os.path.abspath(value) if isinstance(value, Path) else str(value)
+    """A number that tells one training set from another, from all its bytes."""
+    X, y = np.ascontiguousarray(X), np.ascontiguousarray(y)
+    return zlib.crc32(X.data, zlib.crc32(y.data))
 
 
 def unused(stem: str) -> Path:

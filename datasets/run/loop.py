@@ -1,30 +1,30 @@
-"""One run of a training command: progress, history, checkpoints, Ctrl-C, and the closing report.
+"""The loop of a training run: progress, Ctrl-C, and what is kept after each epoch.
 
 It watches the loop and never takes part in it: the arithmetic stays in the networks.
 """
 
-import csv
-import os
 import signal
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import typer
 
 from datasets import checks
 from datasets.batches import minibatches
 from datasets.read.mnist import MNIST
-from datasets.read.picture import look
+from datasets.run import report
 from datasets.run.bar import Bar
-from datasets.run.checkpoint import amount, count, fingerprint, text, unused
+from datasets.run.checkpoint import PATHS, Progress, fingerprint, options_to_store, unused
 from datasets.run.console import program, say, warn
+from datasets.run.data import Images, load_pictures, load_rows, stored_hidden_sizes
+from datasets.run.targets import check_targets, saved, write_history
 from datasets.schedules import at_epoch
-from datasets.store.files import atomic, check_target, printable, regular_file
+from datasets.store.files import printable
 from datasets.store.weights import (
     Weights,
     load_checkpoint,
@@ -33,312 +33,263 @@ from datasets.store.weights import (
     save_weights,
 )
 
-__all__ = ["Run", "given", "saved"]
+if TYPE_CHECKING:
+    from datasets.run.options import Options
+
+__all__ = ["Run"]
 
 Array = npt.NDArray[np.floating]
+STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Run:
-    """with Run(ctx, rng) as run: what the options of ctx ask for around a training loop.
+    """What the options ask for around a training loop.
 
-    for epoch in run.epochs():
-        for ... in run.watch(steps of run.batches(X, y)):
+    for _ in run.epochs():
+        for X, y in run.batches(X_train, y_train):
+            ...one step...
+            run.note(loss, right)
         run.end_epoch(weights, velocity, test accuracy)
     """
 
-    def __init__(self, ctx: typer.Context, rng: np.random.Generator):
-        self.options, self.rng = dict(ctx.params), rng
-        self.own_pictures = _own_pictures(ctx)
-        self._check_targets()
-        self.path: Path | None = self.options["resume"] or self.options["load"]
-        self.hidden_given = given(ctx, "hidden_neurons")
-        self.n_epochs = 0 if self._only_load(ctx) else self.options["epochs"]
-        self.batch_size: int = self.options["batch_size"]
-        self.epoch, self.step = 0, 0  # whole epochs, and steps of the next one, that are done
-        self.n_samples, self.seen = 0, 0  # of an epoch, and of the one in progress
-        self.images: int | None = None  # their fingerprint
-        self.loss_sum, self.hits, self.seconds = 0.0, 0, 0.0  # of the epoch in progress
-        self.history: list[dict[str, float]] = []
-        self.rng_state = rng.bit_generator.state  # before the shuffle of this epoch
-        self.kept: tuple[Weights, Weights] | None = None  # of the last whole epoch, or the start
-        self.kept_since = ""
-        self.training, self.interrupted = False, False
-        self.folder = False  # are the images those of a folder, and not of a file?
-
-    def _check_targets(self) -> None:
-        # Now, and not when an hour's work is to be written; nor over what the run reads.
-        if self.options["load"] and self.options["resume"]:
+    def __init__(self, options: "Options", given: set[str], arguments: list[str]):
+        if options.load and options.resume:
             raise ValueError("expected either --load or --resume, got both")
-        read = [MNIST, self.options.get("data"), self.options.get("dataset"), *self.own_pictures]
-        taken = {Path(os.path.realpath(path)): "what is to be read" for path in read if path}
-        folders = {place for place in taken if place.is_dir()}
-        for name in ("save", "checkpoint", "history", "pictures"):
-            if path := self.options[name]:
-                place = Path(os.path.realpath(path))
-                inside = "what is to be read" if folders & {*place.parents} else None
-                if what := taken.get(place, inside):
-                    raise ValueError(
-                        f"--{name}: expected its own place, got {path}, which is {what}"
-                    )
-                taken[place] = f"that of --{name}"
-                check_target(path / "curves.png" if name == "pictures" else path)
+        if options.resume and options.checkpoint is None:
+            options.checkpoint = options.resume
+        self.options, self.given = options, given
+        self.seed, self.path = options.seed, options.resume or options.load
+        self.rng = np.random.default_rng(options.seed)
+        self.own_pictures = report.own_pictures(options.predict, arguments)
+        check_targets(options, [MNIST, options.data, options.dataset, *self.own_pictures])
+        self.n_epochs = 0 if self._only_load() else options.epochs
+        self.progress = Progress(self.rng.bit_generator.state)  # type: ignore[arg-type]
+        self.n_samples, self.n_batch = 0, 0  # of an epoch, and of the batch in progress
+        self.kept: tuple[Weights, Weights] = {}, {}  # of the last whole epoch, or of the start
+        self.kept_since = ""
+        self.names: list[str] = []  # of the classes
+        self.judged_on = "test"  # test images of a file, or a folder's share for validation
+        self.training, self.interrupted = False, False
+        self._learnt: tuple[Array, Array]  # X_train, y_train
 
-    def _only_load(self, ctx: typer.Context) -> bool:
-        if not self.options["load"] or given(ctx, "epochs"):
+    def _only_load(self) -> bool:
+        if not self.options.load or "epochs" in self.given:
             return False
         for name in ("lr", "momentum", "batch_size", "checkpoint", "history"):
-            if given(ctx, name):
+            if name in self.given:
                 raise ValueError(f"--{name} is for training: --load trains if --epochs is given")
         return True
 
-    @property
-    def judged_on(self) -> str:
-        """What a network is judged on: the test images of a file, a share of a folder's."""
-        return "validation" if self.folder else "test"
+    # --- Ctrl-C, and a run that diverges --------------------------------------------
 
     def __enter__(self) -> "Run":
-        self._handler = signal.signal(signal.SIGINT, self._interrupt)
+        self._handlers = {stop: signal.signal(stop, self._interrupt) for stop in STOPS}
         self._errors = np.seterr(over="ignore", invalid="ignore")  # checks.loss tells it
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: Any) -> None:
-        signal.signal(signal.SIGINT, self._handler)
+        for stop, handler in self._handlers.items():
+            signal.signal(stop, handler)
         np.seterr(**self._errors)
-        if isinstance(error, FloatingPointError):
-            raise FloatingPointError(f"epoch {self.epoch + 1}: {error}{self._rescue()}") from None
+        if isinstance(error, FloatingPointError) and self.training:
+            place = f"epoch {self.progress.epoch + 1}: "
+            raise FloatingPointError(f"{place}{error}{self._rescue()}") from None
 
-    def _interrupt(self, *_: Any) -> None:
+    def _interrupt(self, stop: int, frame: FrameType | None) -> None:
         if not self.training:
             raise KeyboardInterrupt
         self.interrupted = True  # the step in progress ends first; a second Ctrl-C stops at once
-        signal.signal(signal.SIGINT, self._handler)
+        signal.signal(stop, self._handlers[stop])
 
     def _rescue(self) -> str:
-        path = self.options["save"]
-        if not path or self.kept is None or not self.kept_since:
+        path = self.options.save
+        if not path or not self.kept_since:
             return ""
         return f"; the weights {self.kept_since} are in {saved(path, self.kept[0])}"
 
-    # --- weights that come in ---------------------------------------------------
+    # --- what comes in ----------------------------------------------------------------
 
-    def start(
-        self, weights: Weights, velocity: Weights, X: npt.NDArray, y: Array
-    ) -> tuple[Weights, Weights]:
+    def data(self) -> tuple[Array, Array, Array, Array]:
+        """X_train (N, D), y_train (N, K), X_test, y_test of MNIST or of --data."""
+        X_train, y_train, X_test, y_test = load_rows(self.options)
+        self.names = [str(k) for k in range(y_train.shape[1])]
+        self._learnt = X_train, y_train
+        return X_train, y_train, X_test, y_test
+
+    def images(self) -> Images:
+        """Training and validation images (N, C, H, W) of MNIST, of a file or a folder."""
+        images = load_pictures(self.options, self.given, self.rng)
+        self.names, self.judged_on = images.names, images.judged_on
+        self._learnt = images.X_train, images.y_train
+        return images
+
+    @property
+    def hidden_neurons(self) -> int:
+        """Those of --hidden_neurons, unless a weight file brings others."""
+        sizes = self.hidden_sizes([self.options.hidden_neurons])
+        if len(sizes) != 1:
+            raise ValueError(f"{self.path}: this network has 1 hidden layer, the file {len(sizes)}")
+        return sizes[0]
+
+    def hidden_sizes(self, wanted: list[int]) -> list[int]:
+        """The sizes of the hidden layers: those wanted, unless a weight file brings others."""
+        if not self.path:
+            return wanted
+        return stored_hidden_sizes(self.path, self.options.hidden_neurons, self.given)
+
+    def start(self, weights: Weights, velocity: Weights) -> tuple[Weights, Weights]:
         """The weights and velocity to begin with: those given, or those of --load or --resume.
 
-        Raises ValueError for a checkpoint of a run that learnt other images than X, y.
+        Raises ValueError for a checkpoint of a run that learnt other images.
         """
-        self.images = fingerprint(X, y)
-        if self.options["resume"]:
-            found, moving, state = load_checkpoint(self.path or "")
-            weights = match_weights(found, weights, self.path or "")
-            velocity = match_weights(moving, velocity, self.path or "")
-            self._go_on(state, len(X))
-        elif self.options["load"]:
-            weights = match_weights(load_weights(self.path or ""), weights, self.path or "")
+        if self.options.resume:
+            found, moving, state = load_checkpoint(self.options.resume)
+            self._go_on(self.options.resume, state)
+            weights = match_weights(found, weights, self.options.resume)
+            velocity = match_weights(moving, velocity, self.options.resume)
+        elif self.options.load:
+            weights = match_weights(load_weights(self.options.load), weights, self.options.load)
         self.kept = _copy(weights), _copy(velocity)
         say(f"{sum(array.size for array in velocity.values()):,} parameters")
         return weights, velocity
 
-    def _go_on(self, state: dict[str, Any], n_samples: int) -> None:
-        try:
-            self.rng.bit_generator.state = self.rng_state = state["rng"]
-            self.epoch, self.step = count(state["epoch"]), count(state["step"])
-            self.loss_sum, self.hits = amount(state["loss_sum"]), count(state["hits"])
-            self.seconds, images = amount(state["seconds"]), count(state["images"])
-            self.history = [dict(row) for row in state["history"]]
-            for row in self.history:
-                amount(sum(amount(row[name]) for name in ("epoch", "loss", "accuracy", "seconds")))
-            batch_size = count(state["options"]["batch_size"])
-        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-            raise ValueError(f"{self.path}: the state of the run is damaged ({error!r})") from None
-        if images != self.images:
-            raise ValueError(f"{self.path}: the run learnt other images than those of now")
-        self.seen = self.step * batch_size
-        if self.seen >= n_samples or self.hits > self.seen:
-            what = f"{self.hits} hits in {self.seen} of {n_samples} samples"
-            raise ValueError(f"{self.path}: the state of the run is damaged ({what})")
-        place = f"within epoch {self.epoch + 1}"
-        if self.step and batch_size != self.batch_size:
+    def _go_on(self, path: Path, state: dict[str, Any]) -> None:
+        progress, stored = Progress.restored(state, path), state["options"]
+        self.progress = progress
+        if state.get("version") and progress.images != fingerprint(*self._learnt):
+            learnt = printable(str(stored.get("data") or stored.get("dataset") or "MNIST"))
             raise ValueError(
-                f"{self.path}: the run was stopped {place} in batches of {batch_size}, "
-                f"it cannot go on with --batch_size {self.batch_size}"
+                f"{path}: the run learnt other images than those of now, those of --data {learnt}"
             )
-        if self.step and self.n_epochs <= self.epoch:
+        self.rng.bit_generator.state = progress.rng
+        place = f"within epoch {progress.epoch + 1}"
+        if progress.step and stored.get("batch_size") != self.options.batch_size:
             raise ValueError(
-                f"{self.path}: the run was stopped {place}, it cannot end after "
-                f"--epochs {self.n_epochs}"
+                f"{path}: the run was stopped {place} in batches of {stored.get('batch_size')}, "
+                f"it cannot go on with --batch_size {self.options.batch_size}"
             )
-        self.kept_since = f"{place}, step {self.step}" if self.step else f"after epoch {self.epoch}"
-
-    def hidden_sizes(self, wanted: list[int], layers: int | None = None) -> list[int]:
-        """The sizes of the hidden layers: those wanted, unless a weight file brings others.
-
-        Raises ValueError if it brings another number of them than layers, where that is given.
-        """
-        if not self.path:
-            return wanted
-        stored = load_weights(self.path)
-        for key, array in stored.items():
-            if array.ndim != {"W": 2, "b": 1}.get(key.split("/")[1]):
-                raise ValueError(
-                    f"{self.path}: this network expects W (inputs, neurons) and b (neurons,), "
-                    f"the file has {key} {array.shape}"
-                )
-        sizes = [len(b) for key, b in stored.items() if key.endswith("/b")][:-1]
-        if layers not in (None, len(sizes)):
+        if progress.step and self.n_epochs <= progress.epoch:
             raise ValueError(
-                f"{self.path}: this network has {layers} hidden layer, the file {len(sizes)}"
+                f"{path}: the run was stopped {place}, it cannot end after --epochs {self.n_epochs}"
             )
-        if self.hidden_given and sizes != wanted:
-            raise ValueError(f"--hidden_neurons {wanted[0]}: {self.path} has {sizes}")
-        return sizes
+        if self.n_epochs <= progress.epoch:
+            say(f"nothing to do: all {progress.epoch} epochs are done, --epochs asks for more")
+        for name in sorted(PATHS.keys() - self.given):
+            if stored_path := asdict(self.options)[name]:
+                say(f"--{name} {printable(stored_path)}, as the checkpoint says")
+        self.kept_since = (
+            f"{place}, step {progress.step}" if progress.step else f"after epoch {progress.epoch}"
+        )
 
-    # --- the loop ---------------------------------------------------------------
+    # --- the loop ---------------------------------------------------------------------
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of this epoch."""
+        return at_epoch(self.options.lr, self.progress.epoch)
+
+    @property
+    def momentum(self) -> float:
+        """The momentum of this epoch."""
+        return at_epoch(self.options.momentum, self.progress.epoch)
+
+    @property
+    def seen(self) -> int:
+        """The samples of this epoch that are done."""
+        return min(self.progress.step * self.options.batch_size, self.n_samples)
 
     def epochs(self) -> Iterator[int]:
         """The epochs still to do, from 0."""
         self.training = True
-        while self.epoch < self.n_epochs:
-            yield self.epoch
+        while self.progress.epoch < self.n_epochs:
+            yield self.progress.epoch
         self.training = False
 
-    def rates(self) -> tuple[float, float]:
-        """Learning rate and momentum of this epoch."""
-        return tuple(at_epoch(self.options[name], self.epoch) for name in ("lr", "momentum"))  # type: ignore[return-value]
-
     def batches(self, X: Array, y: Array) -> Iterator[tuple[Array, Array]]:
-        """The minibatches that are left of this epoch."""
-        self.n_samples = len(X)
-        self.rng_state = self.rng.bit_generator.state
-        return minibatches(X, y, self.batch_size, self.rng, self.step)
-
-    def watch(self, steps: Iterator[Any]) -> Iterator[Any]:
-        """Hand on what each step yields, (..., loss, hits); ends early after Ctrl-C."""
+        """The minibatches that are left of this epoch, with a progress bar; fewer after Ctrl-C."""
+        progress, self.n_samples = self.progress, len(X)
+        if self.seen >= len(X) or progress.hits > self.seen:
+            what = f"{progress.hits} hits in {self.seen} of {len(X)} samples"
+            raise ValueError(f"{self.path}: the state of the run is damaged ({what})")
+        batches = minibatches(X, y, self.options.batch_size, self.rng, progress.step)
         begin = shown = time.perf_counter()
-        with Bar(f"epoch {self.epoch + 1}/{self.n_epochs}", self.n_samples) as bar:
-            for step in steps:
-                self._count(step[-2], step[-1])
-                yield step
+        with Bar(f"epoch {progress.epoch + 1}/{self.n_epochs}", len(X)) as bar:
+            for X_batch, y_batch in batches:
+                self.n_batch = len(X_batch)
+                yield X_batch, y_batch
                 if self.interrupted:
                     break
                 # The bar costs more than a step of a small net: ten times a second is enough.
                 if (now := time.perf_counter()) - shown > 0.1:
                     shown = now
-                    bar.show(self.seen, self._figures(self.seconds + now - begin))
-        self.seconds += time.perf_counter() - begin
+                    bar.show(self.seen, self._figures(progress.seconds + now - begin))
+        progress.seconds += max(0.0, time.perf_counter() - begin)
 
-    def _count(self, loss: float, hits: int) -> None:
-        n = min(self.batch_size, self.n_samples - self.seen)  # the last batch may be smaller
-        self.step += 1
-        self.seen += n
-        self.loss_sum += loss * n
-        self.hits += hits
+    def note(self, loss: float, right: int) -> None:
+        """Count a step. Raises FloatingPointError, with advice, when its loss is nan or inf."""
+        self.progress.step += 1
+        checks.loss(loss, self.progress.step, self.lr)
+        self.progress.loss_sum += loss * self.n_batch
+        self.progress.hits += right
 
     def _figures(self, seconds: float) -> str:
         seen = max(self.seen, 1)
         return (
-            f"loss {self.loss_sum / seen:.4f}  accuracy {self.hits / seen:7.2%}"
+            f"loss {self.progress.loss_sum / seen:.4f}  accuracy {self.progress.hits / seen:7.2%}"
             f"  {seen / max(seconds, 1e-9):9,.0f} samples/s"
         )
 
+    # --- after an epoch ---------------------------------------------------------------
+
     def end_epoch(self, weights: Weights, velocity: Weights, judged: float) -> None:
-        """Note the epoch, write history and checkpoint; after Ctrl-C, save and leave with 130."""
-        checks.weights(weights.values(), self.rates()[0])  # after Ctrl-C train_epoch has not asked
-        if self.interrupted and self.seen < self.n_samples:
+        """Note the epoch, write checkpoint and history; after Ctrl-C, save and leave with 130."""
+        checks.weights(weights.values(), self.lr)
+        if self.seen < self.n_samples:
             self._leave(weights, velocity)
-        line = (
-            f"epoch {self.epoch + 1}/{self.n_epochs}  {self._figures(self.seconds)}"
-            f"  {self.judged_on} {judged:7.2%}  {self.seconds:.1f} s"
+        progress, seen = self.progress, self.seen
+        figures = f"epoch {progress.epoch + 1}/{self.n_epochs}  {self._figures(progress.seconds)}"
+        line = f"{figures}  {self.judged_on} {judged:7.2%}  {progress.seconds:.1f} s"
+        row = {
+            "epoch": progress.epoch + 1,
+            "loss": progress.loss_sum / seen,
+            "accuracy": progress.hits / seen,
+            f"{self.judged_on}_accuracy": judged,
+            "seconds": progress.seconds,
+        }
+        progress.next_epoch(self.rng, row)
+        self.kept, self.kept_since = (
+            (_copy(weights), _copy(velocity)),
+            f"after epoch {row['epoch']}",
         )
-        self.history.append(
-            {
-                "epoch": self.epoch + 1,
-                "loss": self.loss_sum / self.seen,
-                "accuracy": self.hits / self.seen,
-                f"{self.judged_on}_accuracy": judged,
-                "seconds": self.seconds,
-            }
-        )
-        self.epoch, self.step, self.seen = self.epoch + 1, 0, 0
-        self.loss_sum, self.hits, self.seconds = 0.0, 0, 0.0
-        self.rng_state = self.rng.bit_generator.state
-        self.kept, self.kept_since = (_copy(weights), _copy(velocity)), f"after epoch {self.epoch}"
-        try:
-            if self.options["history"]:
-                _write_csv(self.options["history"], self.history)
-            if self.options["checkpoint"]:
-                save_weights(self.options["checkpoint"], weights, velocity, self._state())
-        except OSError as error:  # a full disk is no reason to lose the run
-            warn(f"epoch {self.epoch} could not be written, training goes on ({error})")
+        if path := self.options.checkpoint:
+            self._keep(path, lambda: save_weights(path, weights, velocity, self._state()))
+        if history := self.options.history:
+            self._keep(history, lambda: write_history(history, progress.history))
         say(line)
         if self.interrupted:
             self._leave(weights, velocity)
 
+    def _keep(self, path: Path, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OSError as error:  # a full disk is no reason to lose the run
+            warn(f"{path} could not be written after epoch {self.progress.epoch}: {error}")
+
     def _leave(self, weights: Weights, velocity: Weights) -> None:
-        path = self.options["checkpoint"] or unused(f"{Path(program()).stem}_stopped")
+        path = self.options.checkpoint or unused(f"{Path(program()).stem}_stopped")
         path = saved(path, weights, velocity, self._state())
-        place = f"stopped in epoch {self.epoch + 1} after step {self.step}"
+        place = f"stopped in epoch {self.progress.epoch + 1} after step {self.progress.step}"
         say(f"{place}; go on with --resume {printable(path)}")
         raise SystemExit(130)
 
     def _state(self) -> dict[str, Any]:
-        leave_out = ("resume", "load", "digits")
-        options = {
-            name: value if type(value) in (bool, int, float, str, tuple) else text(value)
-            for name, value in self.options.items()
-            if value is not None and name not in leave_out
-        }
-        return {
-            "options": options,
-            "rng": self.rng_state,
-            "epoch": self.epoch,
-            "step": self.step,
-            "loss_sum": self.loss_sum,
-            "hits": self.hits,
-            "seconds": self.seconds,
-            "images": self.images,
-            "history": self.history,
-        }
+        self.progress.images = self.progress.images or fingerprint(*self._learnt)
+        return self.progress.state(options_to_store(self.options))
 
-
-def given(ctx: typer.Context, option: str) -> bool:
-    """Did the user write this option?"""
-    source = ctx.get_parameter_source(option)
-    return source is not None and source.name == "COMMANDLINE"
-
-
-def _own_pictures(ctx: typer.Context) -> list[Path]:
-    # --predict a.png b.png c.png: the option takes the first, the others come as arguments.
-    first = ctx.params["digits"]
-    if ctx.args and first is None:
-        raise ValueError(f"expected options only, got the argument {ctx.args[0]!r}")
-    paths = [regular_file(path) for path in (first, *ctx.args)] if first else []
-    for path in paths:
-        look(path)  # a file that is no picture is told now, and not after the training
-    return paths
-
-
-def saved(
-    path: Path, weights: Weights, velocity: Weights | None = None, state: dict | None = None
-) -> Path:
-    """Where save_weights wrote: path or, if that failed, a temporary folder, after a warning."""
-    try:
-        save_weights(path, weights, velocity, state)
-        return path
-    except OSError as error:  # a full disk is no reason to lose them
-        warn(f"{path} could not be written ({error})")
-        fallback = Path(tempfile.mkdtemp()) / path.name
-        save_weights(fallback, weights, velocity, state)
-        return fallback
+    def report(self, probabilities: report.Probabilities, X: Array, y: Array) -> None:
+        """Save the weights, judge them on X, y and do what --pictures and --predict ask for."""
+        report.report(self, probabilities, X, y)
 
 
 def _copy(weights: Weights) -> Weights:
     return {key: array.copy() for key, array in weights.items()}
-
-
-def _write_csv(path: Path, rows: list[dict[str, float]]) -> None:
-    with atomic(path) as name, open(name, "w", newline="") as file:
-        writer = csv.DictWriter(file, dict.fromkeys(name for row in rows for name in row))
-        writer.writeheader()
-        writer.writerows(rows)

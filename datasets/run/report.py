@@ -2,60 +2,85 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from datasets.read.picture import look
 from datasets.run.console import say
-from datasets.run.loop import Run, saved
-from datasets.store.files import printable
+from datasets.run.targets import saved
+from datasets.store.files import printable, regular_file
 from datasets.store.weights import Weights
 
-__all__ = ["report", "confusion", "image_shape"]
+if TYPE_CHECKING:
+    from datasets.run.loop import Run
+
+__all__ = ["Probabilities", "own_pictures", "report", "confusion", "image_shape"]
 
 Array = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]
 Probabilities = Callable[[Array], Array]
 
 
-def report(
-    run: Run,
-    probabilities: Probabilities,
-    X: Array,
-    y: Array,
-    weights: Weights,
-    names: Sequence[str] | None = None,
-) -> Integers:
-    """Judge a network by probabilities(X) (N, K) on X (N, D) or (N, C, H, W), y (N, K) one-hot.
+def own_pictures(first: Path | None, others: list[str]) -> list[Path]:
+    """The pictures of --predict a.png b.png: the option takes one, the rest are arguments."""
+    if others and first is None:
+        raise ValueError(f"expected options only, got the argument {others[0]!r}")
+    paths = [regular_file(path) for path in (first, *map(Path, others))] if first else []
+    for path in paths:
+        look(path)  # a file that is no picture is told now, and not after the training
+    return paths
 
-    Then does what --save, --pictures and --predict ask for. Returns the guessed classes (N,).
+
+def report(run: "Run", probabilities: Probabilities, X: Array, y: Array) -> None:
+    """Save the weights, then judge probabilities(X) (N, K) on X (N, D) or (N, C, H, W), y (N, K).
+
+    Then does what --pictures and --predict ask for. Exits with 1 if --save was written elsewhere.
     """
-    names = names or [str(k) for k in range(y.shape[1])]
+    path = run.options.save and saved(run.options.save, run.kept[0])
     P = np.concatenate([probabilities(X[i : i + 1000]) for i in range(0, len(X), 1000)])
     if not np.isfinite(P).all():
-        run.kept = None  # what gives such scores is not worth keeping
         advice = "training has diverged, try a tenth of --lr"
         raise FloatingPointError(f"the scores became inf or nan: {advice}")
     truth, guess = y.argmax(axis=1), P.argmax(axis=1)  # (N,)
     right = int(np.count_nonzero(truth == guess))
-    path = run.options["save"] and saved(run.options["save"], weights)
     say(f"{run.judged_on} accuracy {right / len(X):.2%} ({right} of {len(X)}){_time(run)}")
-    shown, said = names[truth[0]], names[guess[0]]
+    shown, said = run.names[truth[0]], run.names[guess[0]]
     say(f"example: {run.judged_on} image 0 is {shown}, predicted {said} ({P[0].max():.1%})")
+    if why := learnt_nothing(run.progress.history, guess, len(run.names)):
+        say(why)
     if path:
         say(f"weights are in {printable(path)}")
-    if run.options["pictures"]:
-        _pictures(run, weights, X, truth, P, names)
-    for path in run.own_pictures:
-        image = _prepared(path, image_shape(X.shape[1:]), run.folder)
-        _own_picture(path, image, probabilities(image.reshape(1, *X.shape[1:]))[0], names)
-    return guess
+    if run.options.pictures:
+        _pictures(run, run.kept[0], X, truth, P, run.names)
+    if X.ndim == 4:
+        for line in most_confused(confusion(truth, guess, len(run.names)), run.names):
+            say(line)
+    for picture in run.own_pictures:
+        image = _prepared(picture, image_shape(X.shape[1:]), run.judged_on == "validation")
+        _own_picture(picture, image, probabilities(image.reshape(1, *X.shape[1:]))[0], run.names)
+    if path != run.options.save:
+        raise SystemExit(1)
 
 
-def _time(run: Run) -> str:
-    seconds = sum(row["seconds"] for row in run.history)
-    epochs = "1 epoch" if run.epoch == 1 else f"{run.epoch} epochs"
-    return f" after {epochs} in {seconds:.1f} s" if run.epoch else ""
+def learnt_nothing(history: list[dict[str, float]], guess: Integers, K: int) -> str:
+    """A sentence on a run whose loss is not below log K, that of guessing, or ""."""
+    if not history or history[-1]["loss"] < 0.98 * np.log(K) or K < 2:
+        return ""
+    one = len(set(guess.tolist())) == 1
+    seen = "every image is taken for one class" if one else "it is no better than guessing"
+    return (
+        f"nothing was learnt: the loss is {history[-1]['loss']:.2f}, that of guessing among {K} "
+        f"classes is {np.log(K):.2f}, and {seen}; --lr is likely too large (hidden neurons that "
+        "are 0 for every image) or too small: try a tenth, then ten times as much"
+    )
+
+
+def _time(run: "Run") -> str:
+    seconds = sum(row["seconds"] for row in run.progress.history)
+    epochs = "1 epoch" if run.progress.epoch == 1 else f"{run.progress.epoch} epochs"
+    return f" after {epochs} in {seconds:.1f} s" if run.progress.epoch else ""
 
 
 def confusion(truth: Integers, guess: Integers, K: int) -> Integers:
@@ -74,12 +99,25 @@ def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return 1, 1, shape[0]
 
 
+def most_confused(counts: Integers, names: Sequence[str], rows: int = 5) -> list[str]:
+    """A table of the classes that were most often taken for another, from counts (K, K)."""
+    wrong = counts - np.diag(counts.diagonal())
+    worst = np.argsort(-wrong, axis=None, kind="stable")[:rows]
+    cells = [("most confused", "taken for", "times")]
+    for truth, guess in zip(*np.unravel_index(worst, wrong.shape), strict=True):
+        if wrong[truth, guess]:
+            cells.append((names[truth], names[guess], str(wrong[truth, guess])))
+    wide = [max(len(row[i]) for row in cells) for i in (0, 1)]
+    lines = [f"{t:{wide[0]}}  {g:{wide[1]}}  {n:>5}" for t, g, n in cells]
+    return lines if len(lines) > 1 else []
+
+
 def _pictures(
-    run: Run, weights: Weights, X: Array, truth: Integers, P: Array, names: Sequence[str]
+    run: "Run", weights: Weights, X: Array, truth: Integers, P: Array, names: Sequence[str]
 ) -> None:
     from datasets.draw import sheets as pictures
 
-    folder = Path(run.options["pictures"])
+    folder = Path(run.options.pictures or "")
     shape, guess = image_shape(X.shape[1:]), P.argmax(axis=1)
     W = next(iter(weights.values()))
     if W.ndim == 4:
@@ -90,8 +128,8 @@ def _pictures(
     pictures.mistakes_sheet(images, truth, guess, sure, names, folder / "mistakes.png")
     counts = confusion(truth, guess, len(names))
     pictures.confusion_picture(counts, names, folder / "confusion.png")
-    if run.history:
-        pictures.curves(run.history, folder / "curves.png")
+    if run.progress.history:
+        pictures.curves(run.progress.history, folder / "curves.png")
     say(f"pictures are in {printable(folder)}")
 
 

@@ -286,13 +286,13 @@ def test_nothing_is_kept_that_backward_does_not_need():
     X = np.ones((10, 3, 8, 8), np.float32)
     kept = MaxPool2D()
     kept(X)
-    assert sum(m.nbytes for m in kept.local["X"]) == X.size  # one byte a pixel
+    assert sum(m.nbytes for m in kept.local["winners"]) == X.size  # one byte a pixel
     conv = Conv2D(3, 2, padding=1)
     conv(X)
-    assert conv.local["W"].shape == (10, 3, 10, 10)  # X and its padding, no columns
-    assert conv.local["X"] is conv.params["W"]
-    assert ReLU().local_grad(X)["X"].dtype == bool
-    assert CrossEntropyLoss().local_grad(np.ones((3, 4)), [0, 1, 2]).keys() == {"X"}
+    assert conv.local["P"].shape == (10, 3, 10, 10)  # X and its padding, no columns
+    assert conv.local["W"] is conv.params["W"]
+    assert ReLU().local_grad(X)["slope"].dtype == bool
+    assert CrossEntropyLoss().local_grad(np.ones((3, 4)), [0, 1, 2]).keys() == {"dX"}
 
 
 def random_input(rng):

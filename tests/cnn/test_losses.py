@@ -67,7 +67,7 @@ def test_forward_and_local_grad_write_nothing(loss):
     assert not loss.local
     with pytest.raises(RuntimeError, match=r"Loss.*: backward expects a call first, got none"):
         loss.backward()
-    wanted = loss.local_grad(X, y)["X"]
+    wanted = loss.local_grad(X, y)["dX"]
     loss(X, y)
     np.testing.assert_array_equal(loss.backward(), wanted)
     loss.local = {}

@@ -103,7 +103,7 @@ def test_training_learns_and_yields_loss_and_hits():
     rng = np.random.default_rng(0)
     X, y = blobs(50, 3, 2, rng)
     net = Net([Linear(2, 8, rng), ReLU(), Linear(8, 3, rng)], CrossEntropyLoss)
-    steps = list(net.train_epoch(minibatches(X, y, 20, rng), lr=0.1, momentum=0.9))
+    steps = [net.step(*batch, lr=0.1, momentum=0.9) for batch in minibatches(X, y, 20, rng)]
     assert len(steps) == 8  # the last batch of 10 counts, too
     assert all(type(loss) is float and 0 <= right <= 20 for loss, right in steps)
     assert steps[-1][0] < steps[0][0] / 2
@@ -116,7 +116,8 @@ def test_training_learns_and_yields_loss_and_hits():
 def test_every_rate_and_the_seed_change_the_result(option):
     def trained(lr=0.1, momentum=0.5, seed=0):
         net = small_cnn(seed)
-        list(net.train_epoch([small_batch(0), small_batch(1)], lr, momentum))
+        for batch in (small_batch(0), small_batch(1)):
+            net.step(*batch, lr, momentum)
         return weights(net)
 
     assert equal(trained(), trained())
@@ -125,29 +126,28 @@ def test_every_rate_and_the_seed_change_the_result(option):
     )
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_divergence_says_so_and_goes_back_to_the_start_of_the_epoch():
-    net = small_cnn()
-    list(net.train_epoch([small_batch()], lr=0.1, momentum=0.9))
+    net, (X, y) = small_cnn(), small_batch(N=12)
+    net.train(X, y, 0.1, 0.9, epochs=1, batch_size=4)
     before, velocity = weights(net), net.get_velocity()
-    X, y = small_batch()
-    broken = X.copy()
-    broken[0, 0, 0, 0] = np.nan
-    with (
-        np.errstate(all="ignore"),
-        pytest.raises(FloatingPointError, match=r"loss became nan at step 2 with lr = 0.5.*0.05"),
-    ):
-        list(net.train_epoch([(X, y), (broken, y)], lr=0.5, momentum=0.9))
+    with pytest.raises(FloatingPointError, match=r"at step \d+ with lr = 1e\+30: .*try a tenth"):
+        net.train(X, y, 1e30, epochs=1, batch_size=4)
+    with pytest.raises(FloatingPointError, match="the weights became nan or inf with lr = 1e"):
+        net.train(X, y, 1e40, epochs=1, batch_size=12)  # no later loss can tell
     assert equal(weights(net), before)
     assert equal(net.get_velocity().values(), velocity.values())
-    with (
-        np.errstate(all="ignore"),
-        pytest.raises(FloatingPointError, match="the weights became nan or inf with lr = 1e"),
-    ):
-        list(net.train_epoch([(X, y)], lr=1e40, momentum=0.9))  # no later loss can tell
-    assert equal(weights(net), before)
     with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match="finite scores"):
         net.accuracy(X * np.nan, y)
+
+
+def test_train_takes_steps_over_shuffled_batches():
+    one, two, (X, y) = small_cnn(), small_cnn(), small_batch(N=10)
+    losses = one.train(X, y, [0.1, 0.05], 0.9, epochs=2, batch_size=4)
+    rng, expected = np.random.default_rng(0), []
+    for lr in (0.1, 0.05):
+        steps = [two.step(*batch, lr, 0.9) for batch in minibatches(X, y, 4, rng)]
+        expected.append(np.dot([loss for loss, _ in steps], [4, 4, 2]) / 10)
+    assert losses == pytest.approx(expected) and equal(weights(one), weights(two))
 
 
 def test_inference_writes_nothing_and_does_not_depend_on_the_blocks(monkeypatch):
@@ -169,7 +169,7 @@ def test_pixels_may_stay_integers():
 
 def test_weights_come_out_under_the_names_of_a_weight_file_and_go_in():
     net, other = small_cnn(seed=0), small_cnn(seed=1)
-    list(net.train_epoch([small_batch()], lr=0.1, momentum=0.9))
+    net.step(*small_batch(), lr=0.1, momentum=0.9)
     stored = net.get_weights()
     assert {key: W.shape for key, W in stored.items()} == {
         "layer_1/W": (3, 2, 3, 3),
@@ -184,7 +184,7 @@ def test_weights_come_out_under_the_names_of_a_weight_file_and_go_in():
     other.set_weights(stored)
     other.set_velocity(net.get_velocity())
     for twin in (net, other):
-        list(twin.train_epoch([small_batch(1)], lr=0.1, momentum=0.9))
+        twin.step(*small_batch(1), lr=0.1, momentum=0.9)
     assert equal(weights(net), weights(other))
     assert not equal(stored.values(), net.get_weights().values())  # they were copies
     assert not any(V.any() for V in small_cnn().get_velocity().values())
@@ -208,7 +208,7 @@ def test_two_threads_with_a_net_each():
     def run(seed):
         net = small_cnn(seed)
         for step in range(20):
-            list(net.train_epoch([small_batch(step)], lr=0.05, momentum=0.9))
+            net.step(*small_batch(step), lr=0.05, momentum=0.9)
         return weights(net)
 
     with ThreadPoolExecutor(2) as pool:
@@ -269,6 +269,6 @@ def test_mistakes_name_the_layer_and_its_position():
 def test_one_hot_targets_train_like_labels():
     X, y = small_batch()
     a, b = small_cnn(), small_cnn()
-    list(a.train_epoch([(X, y)], lr=0.1, momentum=0.9))
-    list(b.train_epoch([(X, one_hot(y, 5))], lr=0.1, momentum=0.9))
+    a.step(X, y, lr=0.1, momentum=0.9)
+    b.step(X, one_hot(y, 5), lr=0.1, momentum=0.9)
     assert equal(weights(a), weights(b))

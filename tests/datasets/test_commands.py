@@ -14,7 +14,7 @@ import pytest
 
 import net
 from datasets import load_weights, save_weights
-from datasets.run import console, report
+from datasets.run import report
 from datasets.run.bar import Bar
 from datasets.run.loop import Run
 
@@ -44,7 +44,7 @@ def call(data, capsys, monkeypatch, tmp_path):
         module = importlib.import_module(command)
         monkeypatch.setattr(sys, "argv", [f"{command}.py", *map(str, words)])
         with pytest.raises(SystemExit) as exit:
-            console.run(module.app)
+            module.app()
         out, err = capsys.readouterr()
         return exit.value.code, out, err
 
@@ -186,10 +186,24 @@ def test_resume_goes_on_bit_for_bit(call, data, command):
     options = ("--data", data, "--momentum", 0.5, "--lr", "0.1,0.05,0.2", "--seed", 3)
     call(command, *options, "--epochs", 4, "--save", "whole.h5", "--history", "whole.csv")
     call(command, *options, "--epochs", 2, "--checkpoint", "c.h5", "--history", "parts.csv")
-    code, out, err = call(command, "--resume", "c.h5", "--epochs", 4, "--save", "parts.h5")
+    code, out, err = call(
+        command, "--resume", "c.h5", "--data", data, "--epochs", 4, "--save", "parts.h5"
+    )
     assert not code and not err and "epoch 3/4" in out and "epoch 2/4" not in out
     assert same_weights("whole.h5", "parts.h5")
     assert history("whole.csv") == history("parts.csv") and len(history("parts.csv")) == 4
+
+
+def pressing_ctrl_c(step: int, stop: signal.Signals = signal.SIGINT):
+    """Run.note, that sends a signal in a step of the second epoch."""
+    note = Run.note
+
+    def pressed(run: Run, loss: float, right: int) -> None:
+        note(run, loss, right)
+        if (run.progress.epoch, run.progress.step) == (1, step):
+            signal.raise_signal(stop)
+
+    return pressed
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -199,19 +213,12 @@ def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(
 ):
     options = ("--data", data, "--batch_size", 10, "--epochs", 3)
     call(command, *options, "--save", "whole.h5", "--history", "whole.csv")
-    count = Run._count
-
-    def press_ctrl_c(run: Run, loss: float, hits: int) -> None:
-        count(run, loss, hits)
-        if (run.epoch, run.step) == (1, step):
-            signal.raise_signal(signal.SIGINT)
-
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "_count", press_ctrl_c)
+        patch.setattr(Run, "note", pressing_ctrl_c(step))
         code, out, _ = call(command, *options, "--save", "parts.h5", "--history", "parts.csv")
     assert code == 130 and not Path("parts.h5").exists()
     assert out.splitlines()[-1].endswith(f"go on with --resume {command}_stopped.h5")
-    code, _, _ = call(command, "--resume", f"{command}_stopped.h5")
+    code, _, _ = call(command, "--resume", f"{command}_stopped.h5", "--data", data)
     assert not code and same_weights("whole.h5", "parts.h5")
     assert history("whole.csv") == history("parts.csv")
 
@@ -219,30 +226,23 @@ def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(
 @pytest.fixture
 def stopped(call, data, monkeypatch):
     """A checkpoint of net.py within its second epoch, in batches of 10."""
-
-    def press_ctrl_c(run: Run, loss: float, hits: int) -> None:
-        count(run, loss, hits)
-        if (run.epoch, run.step) == (1, 5):
-            signal.raise_signal(signal.SIGINT)
-
-    count = Run._count
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "_count", press_ctrl_c)
+        patch.setattr(Run, "note", pressing_ctrl_c(5))
         call("net", "--data", data, "--batch_size", 10, "--epochs", 3)
         call("net", "--data", data, "--batch_size", 10, "--epochs", 3, "--seed", 1)
     return "net_stopped.h5"
 
 
-def test_a_second_stopped_run_leaves_the_first_one_alone(call, stopped):
+def test_a_second_stopped_run_leaves_the_first_one_alone(call, data, stopped):
     for path in (stopped, "net_stopped_2.h5"):
-        assert not call("net", "--resume", path)[0]
+        assert not call("net", "--resume", path, "--data", data)[0]
     assert not same_weights(stopped, "net_stopped_2.h5")
 
 
 def test_a_run_stopped_within_an_epoch_goes_on_with_its_batches_and_its_images(
     call, data, stopped, tmp_path
 ):
-    code, _, err = call("net", "--resume", stopped, "--batch_size", 1)
+    code, _, err = call("net", "--resume", stopped, "--data", data, "--batch_size", 1)
     assert code == 2 and "in batches of 10, it cannot go on with --batch_size 1" in err
     with h5py.File(data) as old, h5py.File(tmp_path / "other.h5", "w") as new:
         for key in old:
@@ -252,13 +252,13 @@ def test_a_run_stopped_within_an_epoch_goes_on_with_its_batches_and_its_images(
     assert code == 2 and f"{stopped}: the run learnt other images than those of now" in err
 
 
-def test_a_stopped_run_ends_no_earlier_than_it_was_stopped(call, stopped):
-    code, _, err = call("net", "--resume", stopped, "--epochs", 1)
+def test_a_stopped_run_ends_no_earlier_than_it_was_stopped(call, data, stopped):
+    code, _, err = call("net", "--resume", stopped, "--data", data, "--epochs", 1)
     assert code == 2 and "stopped within epoch 2, it cannot end after --epochs 1" in err
 
 
-def test_what_is_saved_when_a_resumed_run_diverges_is_named(call, stopped):
-    words = ("--lr", "1e30", "--save", "w.h5")
+def test_what_is_saved_when_a_resumed_run_diverges_is_named(call, data, stopped):
+    words = ("--data", data, "--lr", "1e30", "--save", "w.h5")
     code, _, err = call("net", "--resume", stopped, *words)
     assert code == 1 and "the weights within epoch 2, step 5 are in w.h5" in err
     assert same_weights("w.h5", stopped)
@@ -269,7 +269,8 @@ def test_a_resumed_run_writes_to_its_own_checkpoint(call, data, tmp_path, monkey
     monkeypatch.chdir(tmp_path / "there")
     call("net", "--data", data, "--epochs", 1, "--checkpoint", "c.h5", "--save", "w.h5")
     monkeypatch.chdir(tmp_path)
-    call("net", "--resume", "there/c.h5", "--epochs", 2)
+    _, out, _ = call("net", "--resume", "there/c.h5", "--data", data, "--epochs", 2)
+    assert f"--save {tmp_path / 'there' / 'w.h5'}, as the checkpoint says" in out
     assert not Path("c.h5").exists() and not Path("w.h5").exists()
     assert same_weights("there/c.h5", "there/w.h5")
 
@@ -299,12 +300,12 @@ def test_ctrl_c_outside_of_training_stops_at_once(call, data, monkeypatch):
         {"seconds": -5},
     ],
 )
-def test_a_damaged_state_is_one_line(call, stopped, change):
+def test_a_damaged_state_is_one_line(call, data, stopped, change):
     with h5py.File(stopped, "a") as file:
         state = json.loads(file["run/state"][()].tobytes()) | change
         del file["run/state"]
         file["run/state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
-    code, _, err = call("net", "--resume", stopped)
+    code, _, err = call("net", "--resume", stopped, "--data", data)
     assert code == 2 and "the state of the run is damaged" in err and err.count("\n") == 1
 
 
@@ -312,7 +313,7 @@ def test_every_digit_of_a_rate_is_kept(call, data):
     options = ("--data", data, "--lr", "0.123456789")
     call("net", *options, "--epochs", 2, "--save", "whole.h5")
     call("net", *options, "--epochs", 1, "--checkpoint", "c.h5")
-    call("net", "--resume", "c.h5", "--epochs", 2, "--save", "parts.h5")
+    call("net", "--resume", "c.h5", "--data", data, "--epochs", 2, "--save", "parts.h5")
     assert same_weights("whole.h5", "parts.h5")
 
 
@@ -421,8 +422,8 @@ def test_a_full_disk_loses_neither_the_run_nor_the_weights(call, data, monkeypat
     monkeypatch.setattr(os, "fsync", full)
     words = ("--checkpoint", "full/c.h5", "--save", "full/w.h5", "--epochs", 2)
     code, out, err = call("net", "--data", data, *words)
-    assert not code and "epoch 2/2" in out
-    assert "epoch 1 could not be written, training goes on" in err
+    assert code == 1 and "epoch 2/2" in out
+    assert "full/c.h5 could not be written after epoch 1: [Errno 28] No space left" in err
     assert "full/w.h5 could not be written ([Errno 28] No space left on device)" in err
     fallback = Path(out.splitlines()[-1].removeprefix("weights are in "))
     assert fallback.name == "w.h5" and load_weights(fallback)

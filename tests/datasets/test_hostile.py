@@ -19,7 +19,6 @@ import net
 from datasets import MNIST, load_mnist, load_weights
 from datasets.draw.shapes import draw_shapes
 from datasets.read.idx import import_idx
-from datasets.run import console
 from datasets.store.files import check_target
 
 COMMANDS = ["functional_net", "net", "cnn.__main__"]
@@ -46,7 +45,7 @@ def call(tmp_path, capsys, monkeypatch):
     def call(command: str, *words: object) -> tuple[object, str, str]:
         monkeypatch.setattr(sys, "argv", [f"{command}.py", *map(str, words)])
         with pytest.raises(SystemExit) as exit:
-            console.run(importlib.import_module(command).app)
+            importlib.import_module(command).app()
         return exit.value.code, *capsys.readouterr()
 
     return call
@@ -157,7 +156,7 @@ def test_ctrl_c_saves_elsewhere_what_cannot_be_saved_here(call, command, monkeyp
     from datasets.run.loop import Run
     from datasets.store import weights
 
-    real, count = weights.save_weights, Run._count
+    real, count = weights.save_weights, Run.note
 
     def save(path: Path, *parts: object) -> None:
         if "stopped" in str(path) and not path.is_absolute():
@@ -168,8 +167,8 @@ def test_ctrl_c_saves_elsewhere_what_cannot_be_saved_here(call, command, monkeyp
         count(run, loss, hits)
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("datasets.run.loop.save_weights", save)
-    monkeypatch.setattr(Run, "_count", press_ctrl_c)
+    monkeypatch.setattr("datasets.run.targets.save_weights", save)
+    monkeypatch.setattr(Run, "note", press_ctrl_c)
     code, out, err = call(command, "--data", "d.h5", "--batch_size", 10)
     assert code == 130 and "could not be written" in err
     assert load_weights(out.splitlines()[-1].split("go on with --resume ")[1])
@@ -188,7 +187,7 @@ def test_closed_streams_are_no_reason_to_fail(call, command, monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     monkeypatch.setattr(sys, "argv", [command, "--data", "d.h5", "--epochs", "1", "--save", "w.h5"])
     with pytest.raises(SystemExit) as exit:
-        console.run(importlib.import_module(command).app)
+        importlib.import_module(command).app()
     sys.stdout.close(), sys.stderr.close()
     assert not exit.value.code and load_weights("w.h5")
 
@@ -246,19 +245,7 @@ def stepped(model: cnn.Net, *rates: object) -> None:
 
 # A function, the arguments that it likes; one or more of them are replaced by others.
 CALLS = {
-    "fn.init": (lambda *sizes: fn.init(*sizes, RNG), D, H, K),
-    "fn.forward": (partial(fn.forward, PARAMS), X),
     "fn.predict": (partial(fn.predict, PARAMS), X),
-    "fn.cross_entropy": (fn.cross_entropy, LOGITS, y),
-    "fn.squared_error": (fn.squared_error, LOGITS, y),
-    "fn.update": (partial(fn.update, PARAMS, PARAMS, PARAMS), 0.1, 0.1),
-    "fn.train_epoch": (
-        lambda X, y, *r: list(fn.train_epoch(PARAMS, PARAMS, [(X, y)], *r)),
-        X,
-        y,
-        0.1,
-        0.1,
-    ),
     "fn.train": (partial(fn.train, PARAMS), X, y, 0.1, 0.1, 1, 2),
     "fn.accuracy": (partial(fn.accuracy, PARAMS), X, y),
     "net.FeedForwardNet": (net.FeedForwardNet, None, 0, np.float32),
@@ -271,7 +258,6 @@ CALLS = {
     "net.loss": (MODEL.loss, LOGITS.T, y.T),
     "net.test": (MODEL.test, X, y),
     "net.evaluate": (MODEL.evaluate, X, y),
-    "net.update": (lambda *rates: network().update(*rates), 0.1, 0.1),
     "net.train": (lambda *rest: network().train(*rest), X, y, 0.1, 1, 2, 0.1),
     "net.fit": (lambda *rest: network().fit(*rest), X, y, 1, 2, 0.1, 0.1),
     "net.set_weights": (lambda *W: network().set_weights(list(W)), *MODEL.get_weights()),
@@ -281,7 +267,7 @@ CALLS = {
     "cnn.predict": (NET.predict, X),
     "cnn.accuracy": (NET.accuracy, X, y),
     "cnn.update_weights": (lambda *rates: stepped(modules(), *rates), 0.1, 0.1),
-    "cnn.train_epoch": (lambda X, y, *r: list(modules().train_epoch([(X, y)], *r)), X, y, 0.1, 0.1),
+    "cnn.train": (lambda *rest: modules().train(*rest), X, y, 0.1, 0.1, 1, 2),
     "cnn.set_weights": (
         lambda W: modules().set_weights(NET.get_weights() | {"layer_1/W": W}),
         NET.get_weights()["layer_1/W"],

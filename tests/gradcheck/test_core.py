@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from gradcheck.case import Case, check_case, directions, random_signs, spread
-from gradcheck.core import CannotCheck, check, rounding
+from gradcheck.case import Case, check_case, directions, distinct_values, random_signs
+from gradcheck.core import CORNER, KINK, RIGHT, WRONG, CannotCheck, check, rounding, settled, slopes
 from gradcheck.judge import judge
-from gradcheck.pictures import sweep_errors, tanh_layer, taylor_orders
+from gradcheck.taylor import sweep_errors, tanh_layer, taylor_orders
 
 
 def quadratic(n=6):
-    p = spread((n,), np.random.default_rng(0))
+    p = distinct_values((n,), np.random.default_rng(0))
     return lambda: (p**2).sum(), p
 
 
@@ -102,7 +102,7 @@ def test_several_kinks_at_once_are_judged_beside_the_point():
 
 
 def test_ones_as_upstream_would_pass_a_softmax_that_returns_zeros():
-    X = spread((3, 5), np.random.default_rng(0))
+    X = distinct_values((3, 5), np.random.default_rng(0))
 
     def softmax():
         e = np.exp(X)
@@ -176,7 +176,7 @@ def test_chance_is_refused():
 
 
 def test_random_signs_find_a_single_zeroed_entry_of_a_large_array():
-    W = spread((100, 79), np.random.default_rng(1))
+    W = distinct_values((100, 79), np.random.default_rng(1))
     grad = 2 * W
     for seed in range(5):
         rng = np.random.default_rng(seed)
@@ -188,7 +188,7 @@ def test_random_signs_find_a_single_zeroed_entry_of_a_large_array():
 
 
 def test_two_wrong_entries_that_may_cancel_do_not_in_eight_directions():
-    W = spread((20, 30), np.random.default_rng(1))
+    W = distinct_values((20, 30), np.random.default_rng(1))
     bad = 2 * W
     bad[3, 4] += 0.1
     bad[7, 8] -= 0.1
@@ -198,7 +198,7 @@ def test_two_wrong_entries_that_may_cancel_do_not_in_eight_directions():
 
 
 def test_taylor_order_is_two_when_right_and_falls_towards_one_when_wrong():
-    p = spread((7,), np.random.default_rng(0))
+    p = distinct_values((7,), np.random.default_rng(0))
     functions = lambda: np.tanh(p), lambda dy: {"p": dy * (1 - np.tanh(p) ** 2)}
     case = Case("tanh", {"p": p}, lambda: functions, inputs=("p",))
     assert taylor_orders(case)[-1][2] == pytest.approx(2, abs=0.01)
@@ -220,3 +220,37 @@ def test_missing_gradients_are_named():
     case = Case("c", {"p": p, "q": p.copy()}, lambda: (lambda: p.sum(), lambda dy: {"p": p}))
     with pytest.raises(CannotCheck, match="no gradient for q"):
         check_case(case, np.random.default_rng(0))
+
+
+def test_a_smooth_loss_is_never_on_a_kink():
+    """Softmax with log(p + 1e-7): the epsilon puts some entries just outside of the tolerance."""
+    rng, kinks, off = np.random.default_rng(0), 0, 0
+    for _ in range(20):
+        x, t = distinct_values((5, 3), rng, 2.5), rng.integers(3, size=5)
+        p = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+
+        def loss(x=x, t=t):
+            e = np.exp(x)
+            return -np.log(e[np.arange(5), t] / e.sum(axis=1) + 1e-7).mean()
+
+        result = check(loss, {"x": x}, {"x": (p - np.eye(3)[t]) / 5})["x"]
+        kinks, off = kinks + result.kinks.sum(), off + result.wrong.sum() + result.curved.sum()
+    assert kinks == 0 and off > 50
+
+
+@pytest.mark.parametrize(
+    ("f", "grad", "word"),
+    [
+        (lambda x: np.maximum(x, 0), 1.0, KINK),  # straddled: 4e-6 to the right of 0
+        (lambda x: np.maximum(x, 0), 0.5, WRONG),
+        (lambda x: np.maximum(x - 4e-6, 0), 0.3, KINK),  # exactly on it
+        (lambda x: np.maximum(x - 4e-6, 0), 1.3, CORNER),
+        (lambda x: np.exp(3000 * x), 3000 * np.exp(0.012), RIGHT),  # curved
+        (lambda x: np.exp(3000 * x), 3001 * np.exp(0.012), WRONG),
+        (lambda x: x**2, 3.0, WRONG),
+    ],
+)
+def test_settled_answers_with_one_of_four_words(f, grad, word):
+    x = np.array([4e-6])
+    noise = rounding(lambda: f(x), x, 1.0) / 1e-5
+    assert settled(slopes(lambda: f(x), x, 0, 1.0), grad, noise) == word

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import functional_net as fn
-from datasets import blobs, load_mnist, spirals, xor
+from datasets import blobs, load_mnist, minibatches, spirals, xor
 
 D, H, K, N = 5, 7, 3, 4
 
@@ -33,8 +33,7 @@ def arguments(dtype=np.float64):
     values = {"D": D, "H": H, "K": K, "dtype": dtype, "params": params, "velocity": velocity}
     values |= {"grads": grads, "X": X, "y": y, "Z1": Z1, "A1": A1, "logits": logits}
     values |= {"dlogits": dlogits, "lr": 0.1, "momentum": 0.9, "epochs": 2, "batch_size": 3}
-    values |= {"loss": fn.cross_entropy, "steps": grads}
-    values |= {"batches": ((X, y), (X[:2], y[:2])), "weights": fn.to_weights(params)}
+    values |= {"loss": fn.cross_entropy, "weights": fn.to_weights(params)}
     return {name: frozen(value) for name, value in values.items()}
 
 
@@ -66,21 +65,36 @@ def test_every_function_is_pure(function):
     assert all(a.tobytes() == b.tobytes() for a, b in zip(*results, strict=True))
 
 
-def test_training_takes_the_steps_of_update():
+def test_a_step_is_forward_loss_backward_update():
     values = arguments()
     params, velocity = values["params"], values["velocity"]
-    (*trained, _, _), _ = fn.train_epoch(params, velocity, values["batches"], 0.1, 0.9)
+    *stepped, loss, right = fn.step(params, velocity, values["X"], values["y"], 0.1, 0.9)
     grads = fn.backward(*(values[name] for name in ("params", "X", "Z1", "A1", "dlogits")))
     expected = fn.update(params, velocity, grads, 0.1, 0.9)
-    assert all(map(np.allclose, flat(trained), flat(expected)))
+    assert all(map(np.array_equal, flat(stepped), flat(expected)))
+    assert loss == fn.cross_entropy(values["logits"], values["y"])[0]
+    assert right == fn.hits(values["logits"], values["y"])
+
+
+def test_training_takes_steps_over_shuffled_batches():
+    values = arguments()
+    X, y, params = values["X"], values["y"], values["params"]
+    trained = fn.train(params, X, y, [0.1, 0.05], 0.9, epochs=2, batch_size=3)
+    velocity, rng = fn.zeros(params), np.random.default_rng(0)
+    for lr in (0.1, 0.05):
+        for batch in minibatches(X, y, 3, rng):
+            params, velocity, _, _ = fn.step(params, velocity, *batch, lr, 0.9)
+    assert all(map(np.array_equal, trained, params))
 
 
 def test_float32_stays_float32():
     values = arguments(np.float32)
-    *_, (params, velocity, _, _) = fn.train_epoch(
-        values["params"], values["velocity"], values["batches"], np.float64(0.1), np.float64(0.9)
+    params, velocity, _, _ = fn.step(
+        values["params"], values["velocity"], values["X"], values["y"], 0.1, 0.9
     )
     assert {array.dtype for array in (*params, *velocity)} == {np.dtype(np.float32)}
+    trained = fn.train(values["params"], values["X"], values["y"], np.float64(0.1), np.float64(0.9))
+    assert {array.dtype for array in trained} == {np.dtype(np.float32)}
 
 
 def test_init_scales_with_fan_in():
@@ -196,13 +210,9 @@ def test_train_refuses_what_does_not_fit(X, y, message):
         fn.train(fn.init(D, H, K, np.random.default_rng(0)), X, y)
 
 
-def test_forward_and_losses_name_shapes_that_do_not_fit():
-    values = arguments()
-    with pytest.raises(ValueError, match=r"forward expects X of shape \(N, 5\), got \(4, 3\)"):
-        fn.forward(values["params"], np.zeros((4, 3)))
-    for loss in (fn.cross_entropy, fn.squared_error):
-        with pytest.raises(ValueError, match=r"expects y of shape \(4, 3\), got \(4,\)"):
-            loss(values["logits"], np.zeros(4))
+def test_predict_names_the_shape_that_it_wants():
+    with pytest.raises(ValueError, match=r"predict expects X of shape \(N, 5\), got \(5,\)"):
+        fn.predict(arguments()["params"], np.zeros(5))
 
 
 def test_no_name_is_global_and_no_line_is_wider_than_the_page():

@@ -79,14 +79,6 @@ def test_samples_are_columns_in_forward_and_rows_in_predict():
     assert model.probabilities(X).sum(axis=1) == pytest.approx(np.ones(5))
 
 
-def test_weights_are_views_of_one_vector():
-    model = small(FullyConnectedLayer(4), ReLuLayer())
-    layers = [layer for layer in model.layers if layer.params]
-    assert all(np.shares_memory(layer.W, model.W) for layer in layers)
-    assert all(np.shares_memory(layer.db, model.dW) for layer in layers)
-    assert model.W.size == 3 * 4 + 4 + 4 * 2 + 2
-
-
 def test_init_scales_with_fan_in_and_doubles_before_a_relu():
     for layer, variance in ((ReLuLayer(), 2), (LeakyReLuLayer(), 2), (TanhLayer(), 1)):
         model = FeedForwardNet()
@@ -96,24 +88,42 @@ def test_init_scales_with_fan_in_and_doubles_before_a_relu():
         assert model.layers[1].W.std() == pytest.approx((variance / 800) ** 0.5, rel=0.01)
 
 
+def weights(model) -> np.ndarray:
+    return flat(model.get_weights())
+
+
+def flat(arrays) -> np.ndarray:
+    return np.concatenate([np.ravel(array) for array in arrays])
+
+
+def gradients(model) -> np.ndarray:
+    layers = [layer for layer in model.layers if layer.weights()]
+    return flat(array for layer in layers for array in (layer.dW, layer.db))
+
+
 def test_the_momentum_step_is_e9():
-    model = small()
+    model = small(FullyConnectedLayer(4), ReLuLayer())
     rng = np.random.default_rng(0)
-    model.V[:], model.dW[:] = rng.standard_normal((2, model.W.size))
-    W, V, dW = model.W.copy(), model.V.copy(), model.dW.copy()
+    X, y = rng.standard_normal((3, 3)), np.eye(2)[:, [0, 1, 1]]
+    model.set_velocity([rng.standard_normal(V.shape) for V in model.get_velocity()])
+    model.loss(model.forward(X), y)
+    model.backward()
+    W, V, dW = flat(model.get_weights()), flat(model.get_velocity()), gradients(model)
     model.update(lr=0.1, momentum=0.9)
-    assert model.V == pytest.approx(0.9 * V - 0.1 * dW) and model.W == pytest.approx(W + model.V)
+    new_W, new_V = flat(model.get_weights()), flat(model.get_velocity())
+    assert new_V == pytest.approx(0.9 * V - 0.1 * dW) and new_W == pytest.approx(W + new_V)
 
 
-def test_training_takes_the_steps_of_update():
-    trained, stepped = (small(FullyConnectedLayer(4), ReLuLayer()) for _ in range(2))
+def test_a_step_is_forward_loss_backward_update():
+    whole, parts = (small(FullyConnectedLayer(4), ReLuLayer()) for _ in range(2))
     X, y = np.random.default_rng(0).standard_normal((3, 3)), np.eye(2)[[0, 1, 1]]
     for _ in range(2):
-        list(trained.train_epoch([(X, y)], 0.1, 0.9))
-        stepped.loss(stepped.forward(X.T), y.T)
-        stepped.backward()
-        stepped.update(0.1, 0.9)
-    assert trained.W == pytest.approx(stepped.W) and trained.V == pytest.approx(stepped.V)
+        loss, right = whole.step(X, y, 0.1, 0.9)
+        Y = parts.forward(X.T)
+        assert (loss, right) == (parts.loss(Y, y.T), parts.hits(Y, y.T))
+        parts.backward()
+        parts.update(0.1, 0.9)
+    assert np.array_equal(flat(whole.get_weights()), flat(parts.get_weights()))
 
 
 def test_input_gradient_is_backward_and_dx():
@@ -121,10 +131,11 @@ def test_input_gradient_is_backward_and_dx():
     y = np.eye(2)[:, [0, 1, 1]]
     model.loss(model.forward(np.random.default_rng(0).standard_normal((3, 3))), y)
     assert model.input_gradient().shape == (3, 3)
-    whole = model.dW.copy()
-    model.dW[:] = np.inf
+    whole = gradients(model)
+    for layer in (model.layers[1], model.layers[3]):
+        layer.dW = layer.db = np.full(1, np.inf)
     model.backward()
-    assert np.array_equal(whole, model.dW)
+    assert np.array_equal(whole, gradients(model))
 
 
 @pytest.mark.parametrize("cost", [SoftmaxCrossEntropy, MeanSquaredError])
@@ -174,7 +185,8 @@ def test_keras_habits(capsys):
     one.fit(X, y, 8, 3, 0.2, 0.5)
     two.train(X, y, 0.2, 3, 8, 0.5)
     other.fit(X, y, 8, 3, 0.2, 0.1)
-    assert np.array_equal(one.W, two.W) and not np.array_equal(one.W, other.W)
+    assert np.array_equal(weights(one), weights(two))
+    assert not np.array_equal(weights(one), weights(other))
     loss, accuracy = model.evaluate(X, y)
     assert accuracy == (model.predict(X).argmax(axis=1) == y.argmax(axis=1)).mean()
     assert loss == pytest.approx(net.SoftmaxCrossEntropy().forward(model.forward(X.T), y.T))
@@ -188,9 +200,9 @@ def test_keras_habits(capsys):
 
 def test_weights_come_out_and_go_in():
     one, two = small(seed=1), small(seed=2)
-    assert not np.array_equal(one.W, two.W)
+    assert not np.array_equal(weights(one), weights(two))
     two.set_weights(one.get_weights())
-    assert np.array_equal(one.W, two.W)
+    assert np.array_equal(weights(one), weights(two))
     with pytest.raises(ValueError, match=r"arrays of shapes .*\(2, 3\).*, got \[\(2,\)\]"):
         two.set_weights([np.zeros(2)])
 
@@ -202,7 +214,7 @@ def test_a_seed_repeats_a_run_and_every_option_matters():
         model = small(FullyConnectedLayer(4), ReLuLayer(), seed=seed, cost=cost)
         settings = {"learning_rate": 0.1, "epochs": 2, "batch_size": 7, "momentum": 0.1} | options
         model.train(X, y, **settings)
-        return model.W.tobytes()
+        return weights(model).tobytes()
 
     assert trained() == trained() == trained(learning_rate=[0.1, 0.1], momentum=(0.1,))
     changes = (
@@ -234,7 +246,7 @@ def test_the_history_weighs_a_smaller_last_batch_by_its_samples():
     X, y = (array[:23] for array in blobs(12, 2, 3, np.random.default_rng(0)))
     one, two = (small(FullyConnectedLayer(4), ReLuLayer()) for _ in range(2))
     history = one.train(X, y, 0.1, 1, batch_size=10).history
-    steps = list(two.train_epoch(minibatches(X, y, 10, two.rng), 0.1, 0.1))
+    steps = [two.step(*batch, 0.1, 0.1) for batch in minibatches(X, y, 10, two.rng)]
     losses, hits = zip(*steps, strict=True)
     assert history["loss"] == [pytest.approx(np.dot(losses, [10, 10, 3]) / 23)]
     assert history["accuracy"] == [sum(hits) / 23]
@@ -269,6 +281,8 @@ def test_columns_of_any_memory_order_give_the_same_result():
             r"layer 0, InputLayer\(3\): expects 3 rows, got X of shape \(28, 28, 5\)",
         ),
         (lambda: small().forward(np.zeros((3, 2), int)), TypeError, "expects floats, got X of int"),
+        (lambda: small().predict(np.zeros(3)), ValueError, r"X of shape \(N, 3\), got \(3,\)"),
+        (lambda: small().backward(), RuntimeError, "backward expects a loss first, got none"),
         (lambda: small().train(np.zeros((4, 2)), np.eye(2)), ValueError, r"X of shape \(N, 3\)"),
         (lambda: small().test(np.zeros((2, 3)), np.eye(3)[:2]), ValueError, r"y of shape \(2, 2\)"),
         (

@@ -1,12 +1,12 @@
 """The three networks as cases: how forward is called, and where the gradients are.
 
-The length of an adapter measures the interface of what it adapts. Modules are arguments, so that
-plants can hand in a changed copy.
+The length of an adapter measures the interface of what it adapts. Functions are looked up in
+their modules at every call, so that a patch (see plants) takes effect.
 """
 
 import copy
-from collections.abc import Callable, Iterator
-from types import ModuleType
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,13 @@ import numpy as np
 import cnn
 import functional_net
 import net
-from gradcheck.case import Array, Case, handed, spread
+from gradcheck.case import Array, Case, argument_copy, distinct_values
+from gradcheck.judge import Parts, blame_parts
 
 __all__ = [
     "functional_backward",
-    "functional_case",
     "functional_loss",
+    "functional_case",
     "net_layer",
     "net_cost",
     "net_case",
@@ -27,47 +28,41 @@ __all__ = [
     "cnn_loss",
     "cnn_case",
     "update_case",
+    "functional_update",
+    "net_update",
+    "cnn_update",
 ]
-
-Parts = Iterator[tuple[str, Case]]
-
 
 # --- functional_net: weights are arguments ------------------------------------
 
 
-def functional_backward(
-    params: Any, X: Array, fn: ModuleType = functional_net, name: str = "backward"
-) -> Case:
+def functional_backward(params: Any, X: Array, name: str = "backward") -> Case:
     """backward and input_gradient alone, under a random gradient of the logits."""
 
     def backward(dy: Array) -> dict[str, Array]:
-        Z1, A1, _ = fn.forward(params, X)
-        grads = fn.backward(params, X, Z1, A1, dy)
-        return {"X": fn.input_gradient(params, Z1, dy), **grads._asdict()}
+        Z1, A1, _ = functional_net.forward(params, X)
+        grads = functional_net.backward(params, X, Z1, A1, dy)
+        return {"X": functional_net.input_gradient(params, Z1, dy), **grads._asdict()}
 
     arrays = {"X": X, **params._asdict()}
-    functions = lambda: fn.forward(params, X)[-1], backward
+    functions = lambda: functional_net.forward(params, X)[-1], backward
     sizes = {"batch": len(X)}
-    return Case(name, arrays, lambda: functions, tuple(arrays), sizes, accuse=accused)
+    return Case(name, arrays, lambda: functions, tuple(arrays), sizes, blame=accused)
 
 
-def functional_loss(X: Array, y: Array, cost: Callable, name: str) -> Case:
-    """A loss that returns (loss, gradient)."""
+def functional_loss(X: Array, y: Array, name: str) -> Case:
+    """cross_entropy or squared_error: a loss that returns (loss, gradient)."""
+    cost = getattr(functional_net, name)
     functions = lambda: np.array(cost(X, y)[0]), lambda dy: {"X": cost(X, y)[1] * dy}
     sizes = {"classes": y.shape[1], "batch": len(X)}
     return Case(name, {"X": X}, lambda: functions, sizes=sizes, constants={"y": y})
 
 
 def functional_case(
-    params: Any,
-    X: Array,
-    y: Array,
-    name: str = "net",
-    fn: ModuleType = functional_net,
-    loss: str = "cross_entropy",
+    params: Any, X: Array, y: Array, name: str = "net", loss: str = "cross_entropy"
 ) -> Case:
     """Loss, backward and input_gradient together."""
-    cost, inside = getattr(fn, loss), functional_backward(params, X, fn)
+    cost, inside = getattr(functional_net, loss), functional_backward(params, X)
     forward, backward = inside.open()
 
     def whole(dy: Array) -> dict[str, Array]:
@@ -76,29 +71,36 @@ def functional_case(
     inside.name, inside.constants = name, {"y": y}
     inside.sizes = {"classes": y.shape[1], "batch": len(X)}
     inside.open = lambda: (lambda: np.array(cost(forward(), y)[0]), whole)
-    inside.parts = lambda: iter(
-        [(f"the loss ({loss})", functional_loss(forward().copy(), y, cost, loss))]
-    )
+
+    def parts() -> Parts:
+        yield f"the loss ({loss})", functional_loss(forward().copy(), y, loss), np.ones(())
+
+    inside.blame = lambda wrong, rng: blame_parts(parts, rng) or accused(wrong, rng)
     return inside
 
 
-def accused(wrong: set[str]) -> str:
+def accused(wrong: set[str], rng: np.random.Generator) -> str:
     """Pure functions have no layers to be checked alone: which arrays are wrong tells the line."""
     if wrong <= {"W2", "b2"}:
-        return f"layer 2, the line of d{min(wrong)}"
+        return f"look at layer 2, the line of d{min(wrong)}"
     if wrong == {"X"}:
-        return "input_gradient"
+        return "look at input_gradient"
     if len(wrong) == 1:
-        return f"layer 1, the line of d{min(wrong)}"
+        return f"look at layer 1, the line of d{min(wrong)}"
     if wrong <= {"W1", "b1", "X"}:
-        return "the hidden layer: dA1 or dZ1 (E7, E8), of which dW1 and db1 are made"
-    return "both layers: something that dW1 and dW2 share"
+        return "look at the hidden layer: dA1 or dZ1 (E7, E8), of which dW1 and db1 are made"
+    return "look at both layers: something that dW1 and dW2 share"
+
+
+def joined(parts: Callable[[], Parts], wrong: set[str], rng: np.random.Generator) -> str:
+    """The layers that are wrong alone; else what joins them."""
+    return blame_parts(parts, rng) or "every layer alone is right: look at how the net joins them"
 
 
 # --- net: weights are attributes, samples are columns -------------------------
 
 
-def net_layer(layer: Any, X: Array, name: str = "", dy: Array | None = None) -> Case:
+def net_layer(layer: Any, X: Array, name: str = "") -> Case:
     """One layer object alone."""
 
     def open_() -> tuple:
@@ -106,14 +108,18 @@ def net_layer(layer: Any, X: Array, name: str = "", dy: Array | None = None) -> 
         for w in live.params:
             setattr(live, "d" + w, getattr(layer, "d" + w).copy())
 
-        def grads():
+        def grads() -> dict[str, Array]:
             return {w: getattr(live, "d" + w) for w in live.params}
 
-        return lambda: live.forward(handed(X)), lambda dy: {"X": live.backward(dy), **grads()}
+        both = (
+            lambda: live.forward(argument_copy(X)),
+            lambda dy: {"X": live.backward(dy), **grads()},
+        )
+        return both
 
     arrays = {"X": X, **{w: getattr(layer, w) for w in layer.params}}
     sizes = {"inputs": X.shape[0], "batch": X.shape[1]}
-    return Case(name or type(layer).__name__, arrays, open_, sizes=sizes, batch_axis=1, dy=dy)
+    return Case(name or type(layer).__name__, arrays, open_, sizes=sizes, batch_axis=1)
 
 
 def net_cost(cost: Any, X: Array, y: Array) -> Case:
@@ -137,7 +143,7 @@ def net_case(model: Any, X: Array, y: Array, name: str = "net") -> Case:
     arrays = {"X": X, **{name: getattr(layer, w) for name, (layer, w) in owners.items()}}
     case = Case(name, arrays, lambda: functions, batch_axis=1, constants={"y": y})
     case.sizes = {"classes": len(y), "batch": X.shape[1]}
-    case.parts = lambda: net_parts(model, X, y)
+    case.blame = partial(joined, partial(net_parts, model, X, y))
     return case
 
 
@@ -148,40 +154,40 @@ def net_parts(model: Any, X: Array, y: Array) -> Parts:
         inputs.append(layer.forward(inputs[-1]))
     model.loss(inputs[-1], y)
     dY = model.cost.backward()
-    yield f"the cost ({type(model.cost).__name__})", net_cost(model.cost, inputs[-1].copy(), y)
+    cost = net_cost(model.cost, inputs[-1].copy(), y)
+    yield f"the cost ({type(model.cost).__name__})", cost, np.ones(())
     for i in reversed(range(len(model.layers))):
         layer = model.layers[i]
-        part = net_layer(layer, inputs[i].copy(), dy=dY.copy())
+        part, live = net_layer(layer, inputs[i].copy()), dY.copy()
         layer.forward(inputs[i])
         dY = layer.backward(dY)
-        yield f"layer {i} ({type(layer).__name__})", part
+        yield f"layer {i} ({type(layer).__name__})", part, live
 
 
 # --- cnn: weights are dictionaries, images are (N, C, H, W) -------------------
 
 
-def cnn_layer(layer: Any, X: Array, name: str = "", dy: Array | None = None) -> Case:
+def cnn_layer(layer: Any, X: Array, name: str = "") -> Case:
     """One layer alone, in its training pass."""
 
     def open_() -> tuple:
         live = copy.copy(layer)  # shallow: the weights are shared, what it remembers is not
         live.grads, live.state = dict(layer.grads), copy.deepcopy(layer.state)
-        return lambda: live(handed(X)), lambda dy: {"X": live.backward(dy), **live.grads}
+        return lambda: live(argument_copy(X)), lambda dy: {"X": live.backward(dy), **live.grads}
 
     sizes = {"inputs": X[0].size, "batch": len(X)}
     if X.ndim == 4:
         sizes = {"pixels": X[0, 0].size, "channels": X.shape[1], "batch": len(X)}
     if hasattr(layer, "kernel"):
         sizes = {"window": int(np.prod(layer.kernel)), **sizes}
-    return Case(name or repr(layer), {"X": X, **layer.params}, open_, sizes=sizes, dy=dy)
+    return Case(name or repr(layer), {"X": X, **layer.params}, open_, sizes=sizes)
 
 
 def cnn_loss(loss: Any, X: Array, y: Array, name: str = "") -> Case:
     """A loss object: called with scores and targets, then backward(dY)."""
     functions = lambda: np.array(loss(X, y)), lambda dy: {"X": loss.backward(dy)}
     sizes = {"classes": X.shape[1], "batch": len(X)}
-    onehot = y if y.shape == X.shape else np.eye(X.shape[1])[y]
-    constants = {"y": onehot}
+    constants = {"y": y if y.shape == X.shape else np.eye(X.shape[1])[y]}
     return Case(name or repr(loss), {"X": X}, lambda: functions, sizes=sizes, constants=constants)
 
 
@@ -204,7 +210,7 @@ def cnn_case(model: Any, X: Array, y: Array, name: str = "net") -> Case:
     arrays = {"X": X, **{name: layer.params[w] for name, (layer, w) in owners.items()}}
     case = Case(name, arrays, lambda: (forward, backward))
     case.sizes = {"classes": model(X).shape[1], "batch": len(X)}
-    case.parts = lambda: cnn_parts(model, X, y)
+    case.blame = partial(joined, partial(cnn_parts, model, X, y))
     return case
 
 
@@ -215,12 +221,12 @@ def cnn_parts(model: Any, X: Array, y: Array) -> Parts:
         inputs.append(layer(inputs[-1]))
     model.loss(inputs[-1], y)
     dY = model.loss.backward()
-    yield f"the loss ({model.loss!r})", cnn_loss(model.loss, inputs[-1].copy(), y)
+    yield f"the loss ({model.loss!r})", cnn_loss(model.loss, inputs[-1].copy(), y), np.ones(())
     for i, layer in reversed(list(enumerate(model.layers, 1))):
-        part = cnn_layer(layer, inputs[i - 1].copy(), dy=dY.copy())
+        part, live = cnn_layer(layer, inputs[i - 1].copy()), dY.copy()
         layer(inputs[i - 1])
         dY = layer.backward(dY)
-        yield f"layer {i} ({layer!r})", part
+        yield f"layer {i} ({layer!r})", part, live
 
 
 # --- the update step ----------------------------------------------------------
@@ -234,7 +240,7 @@ def update_case(
     V' = momentum V - lr dW, W' = W + V' is linear, so its derivatives are known: they stand in
     backward, and the differences measure those of the code.
     """
-    arrays = {name: spread((3, 5), rng) for name in ("W", "V", "dW")}
+    arrays = {name: distinct_values((3, 5), rng) for name in ("W", "V", "dW")}
 
     def forward() -> Array:
         return np.concatenate(update(*[a.copy() for a in arrays.values()], lr, momentum))
@@ -243,48 +249,39 @@ def update_case(
         dW, dV = np.split(dy, 2)
         return {"W": dW, "V": momentum * (dW + dV), "dW": -lr * (dW + dV)}
 
-    reasons = {
-        1 / lr: "lr is multiplied in twice",
-        lr: "lr is missing",
-        -1.0: "the sign: the step goes uphill",
-        1 / (1 - momentum): "1 - momentum in front of the gradient, which E9 does not have",
-        1 / momentum: "momentum is multiplied in twice",
-        momentum: "momentum is missing (taken as 1)",
-        lr / momentum: "momentum stands where lr belongs",
+    factors = {
+        "lr is multiplied in twice": 1 / lr,
+        "lr is missing": lr,
+        "the sign: the step goes uphill": -1.0,
+        "1 - momentum in front of the gradient, which E9 does not have": 1 / (1 - momentum),
+        "momentum is multiplied in twice": 1 / momentum,
+        "momentum is missing (taken as 1)": momentum,
+        "momentum stands where lr belongs": lr / momentum,
     }
-    case = Case("update", arrays, lambda: (forward, backward), tuple(arrays), reasons=reasons)
-    case.definition = True
-    return case
+    return Case("update", arrays, lambda: (forward, backward), tuple(arrays), factors)
 
 
-# --- one update, from each implementation -------------------------------------
+def functional_update(
+    W: Array, V: Array, dW: Array, lr: float, momentum: float
+) -> tuple[Array, Array]:
+    """One step of functional_net.update, on four equal arrays."""
+    params, velocity, grads = (functional_net.Params(a, a, a, a) for a in (W, V, dW))
+    params, velocity = functional_net.update(params, velocity, grads, lr, momentum)
+    return params.W1, velocity.W1
 
 
-def functional_update(fn: ModuleType = functional_net) -> Callable:
-    def update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple[Array, Array]:
-        four = [fn.Params(a, a, a, a) for a in (W, V, dW)]
-        params, velocity = fn.update(*four, lr, momentum)
-        return params.W1, velocity.W1
-
-    return update
-
-
-def net_update(module: ModuleType = net) -> Callable:
-    def update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple[Array, Array]:
-        model = module.FeedForwardNet()
-        model.W, model.V, model.dW = W, V, dW
-        model.update(lr, momentum)
-        return model.W, model.V
-
-    return update
+def net_update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple[Array, Array]:
+    """One step of a FeedForwardNet."""
+    model = net.FeedForwardNet()
+    model.W, model.V, model.dW = W, V, dW
+    model.update(lr, momentum)
+    return model.W, model.V
 
 
-def cnn_update(package: ModuleType = cnn) -> Callable:
-    def update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple[Array, Array]:
-        model = package.Net([package.Linear(3, 5)], package.MeanSquareLoss)
-        model.layers[0].params, model.layers[0].grads = {"W": W}, {"W": dW}
-        model.velocity = [{"W": V}]
-        model.update_weights(lr, momentum)
-        return model.layers[0].params["W"], model.velocity[0]["W"]
-
-    return update
+def cnn_update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple[Array, Array]:
+    """One step of a Net."""
+    model = cnn.Net([cnn.Linear(3, 5)], cnn.MeanSquareLoss)
+    model.layers[0].params, model.layers[0].grads = {"W": W}, {"W": dW}
+    model.velocity = [{"W": V}]
+    model.update_weights(lr, momentum)
+    return model.layers[0].params["W"], model.velocity[0]["W"]

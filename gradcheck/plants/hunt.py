@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from gradcheck.plant_list import PLANTS
-from gradcheck.plants import Plant, diff, examine
+from gradcheck.plants.mistakes import PLANTS
+from gradcheck.plants.planting import Plant, diff, examine
 
 __all__ = ["play", "choices"]
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gradcheck import adapters, specimens
+import cnn
 from gradcheck.case import Case
 from gradcheck.judge import judge
-from gradcheck.plant_list import PLANTS
-from gradcheck.plants import Plant, examine
+from gradcheck.ours import adapters, specimens
+from gradcheck.plants.mistakes import PLANTS
+from gradcheck.plants.planting import Plant, examine
 
 __all__ = ["correct_cases", "false_alarms", "harvest", "named", "blamed", "proof"]
 
@@ -79,7 +80,7 @@ def _images(rng: np.random.Generator) -> tuple[int, ...]:
 
 def _pooling(rng: np.random.Generator) -> Case:
     kernel, stride = (int(k) for k in rng.integers(1, 4, size=2))
-    layer = specimens.cnn.MaxPool2D(kernel, stride)
+    layer = cnn.MaxPool2D(kernel, stride)
     return adapters.cnn_layer(layer, rng.normal(size=_images(rng)))
 
 
@@ -92,7 +93,7 @@ def _tied(rng: np.random.Generator) -> Case:
 
 def _batchnorm(rng: np.random.Generator) -> Case:
     shape = _images(rng)
-    layer = specimens.cnn.BatchNorm2D(shape[1], dtype=np.float64)
+    layer = cnn.BatchNorm2D(shape[1], dtype=np.float64)
     return adapters.cnn_layer(
         specimens.generic(layer, rng), rng.normal(size=shape) * rng.uniform(0.1, 30)
     )
@@ -101,7 +102,7 @@ def _batchnorm(rng: np.random.Generator) -> Case:
 def _conv(rng: np.random.Generator) -> Case:
     shape, f = _images(rng), int(rng.integers(1, 4))
     size, stride, pad = (int(k) for k in rng.integers(1, 3, size=3))
-    layer = specimens.cnn.Conv2D(shape[1], f, size, stride, pad, dtype=np.float64)
+    layer = cnn.Conv2D(shape[1], f, size, stride, pad, dtype=np.float64)
     return adapters.cnn_layer(specimens.generic(layer, rng), rng.normal(size=shape))
 
 

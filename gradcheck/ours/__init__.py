@@ -1,0 +1,1 @@
+"""Our three networks as cases for the checker; not installed, lives in the clone."""
