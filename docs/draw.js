@@ -15,7 +15,9 @@
 
 class Matrix {
   constructor(rows, columns, data = new Float64Array(rows * columns)) {
-    Object.assign(this, { rows, columns, data }); // row after row
+    this.rows = rows;
+    this.columns = columns;
+    this.data = data; // row after row
   }
 }
 
@@ -38,7 +40,10 @@ function map(A, f) {
 
 /** f of every entry of A and the entry of B in the same place; a B of one row, or one column, serves them all. */
 function zip(A, B, f) {
-  return matrix(A.rows, A.columns, (r, c) => f(at(A, r, c), at(B, B.rows > 1 ? r : 0, B.columns > 1 ? c : 0)));
+  const Y = new Matrix(A.rows, A.columns), down = B.rows > 1 ? B.columns : 0, right = B.columns > 1 ? 1 : 0;
+  for (let r = 0, i = 0; r < A.rows; r++)
+    for (let c = 0; c < A.columns; c++, i++) Y.data[i] = f(A.data[i], B.data[r * down + c * right]);
+  return Y;
 }
 
 /** The transpose: A.T in NumPy. */

@@ -47,6 +47,8 @@ def build(weights: str | Path = WEIGHTS, docs: str = "") -> str:
         weights=json.dumps(packet),
         mathematics=text("draw.js"),
         prepare=text("draw_prepare.js"),
+        pictures=text("draw_pictures.js"),
+        check=text("draw_check.js"),
         ui=text("draw_ui.js"),
         docs=escape(docs),
         file=escape(printable(Path(weights).name)),

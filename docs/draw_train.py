@@ -17,10 +17,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import functional_net as fn  # noqa: E402
-from datasets import load_mnist, minibatches, one_hot  # noqa: E402
+from datasets import load_mnist, minibatches, one_hot, save_weights  # noqa: E402
 from datasets.read.digit import as_mnist  # noqa: E402
 from datasets.run import console  # noqa: E402
-from docs.draw import WEIGHTS, as_stored, rounded  # noqa: E402
+from docs.draw import WEIGHTS, rounded  # noqa: E402
 
 Array = npt.NDArray[np.floating]
 
@@ -50,7 +50,7 @@ def maps(N: int, rng: np.random.Generator) -> Array:
 
 
 def with_another_pen(images: Array, rng: np.random.Generator) -> Array:
-    """Images (N, 28, 28) part of the way to the largest (or smallest) of each pixel's neighbours."""
+    """Images (N, 28, 28), part of the way to the largest or smallest of each pixel's neighbours."""
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
     near = [padded[:, i : i + 28, j : j + 28] for i, j in ((0, 1), (1, 0), (1, 2), (2, 1))]
     thick, thin = images.copy(), images.copy()
@@ -62,7 +62,7 @@ def with_another_pen(images: Array, rng: np.random.Generator) -> Array:
 
 
 def flagged_ones(N: int, rng: np.random.Generator) -> Array:
-    """Drawn 1s with a flag, some with a foot, (N, 784), as a page or a photograph would show them."""
+    """Drawn 1s with a flag, some with a foot, as --predict prepares them, (N, 784)."""
     from PIL import Image, ImageDraw
 
     rows = []

@@ -1,28 +1,27 @@
-// The page around draw.js: pen and paper, pictures, buttons. No mathematics here.
+// The page around draw.js: the sheet to draw on, and what each section shows. No mathematics here.
 "use strict";
 
-const $ = (id) => document.getElementById(id);
 const SIDE = 140; // pixels of a drawing
 const BORDER = 5; // where the pen leaves nothing: from its border, --predict takes the paper's shade
 const EXAMPLES = { // strokes of x, y, x, y, ...
+  "a 4 like a 9": [[66, 26, 46, 44, 44, 66, 62, 72, 90, 60], [86, 24, 90, 44, 88, 80, 82, 118]],
+  "a 0": [[70, 24, 48, 32, 38, 70, 50, 112, 72, 118, 96, 104, 102, 68, 92, 34, 70, 24]],
+  "a 1": [[72, 22, 70, 118]],
+  "a 2": [[42, 46, 52, 26, 78, 22, 94, 40, 86, 66, 58, 92, 38, 114, 66, 110, 104, 114]],
+  "a 3": [[44, 32, 70, 22, 94, 36, 84, 58, 62, 66, 90, 74, 98, 98, 74, 118, 42, 108]],
   "a 4": [[60, 26, 48, 44, 38, 66, 38, 74, 60, 76, 96, 70], [90, 28, 88, 60, 84, 90, 80, 118]],
+  "a 5": [[96, 26, 54, 28, 48, 62, 74, 58, 98, 76, 94, 104, 70, 118, 42, 108]],
+  "a 6": [[88, 24, 58, 44, 42, 84, 54, 114, 82, 116, 96, 94, 80, 76, 56, 82, 44, 96]],
+  "a 7": [[40, 30, 74, 28, 102, 28, 86, 62, 66, 118]],
+  "a 8": [[90, 36, 68, 24, 50, 38, 60, 60, 86, 78, 94, 100, 70, 118, 46, 102, 56, 78, 84, 58, 92, 38, 84, 30]],
+  "a 9": [[92, 44, 72, 26, 48, 36, 46, 60, 66, 70, 90, 56, 94, 40, 92, 70, 84, 118]],
 };
 
 // --- the network: its weights, and what follows from them and the drawing -------------
 
-const file = JSON.parse($("weights").textContent);
-const [CHANNELS, ROWS, COLUMNS] = file.shape;
-const D = file.W1.rows, H = file.W1.columns, K = file.W2.columns;
-
-/** 16-bit levels in base64, as docs/draw.py packed them, as the weights they stand for. */
-function unpacked({ rows, columns, unit, levels }) {
-  const bytes = Uint8Array.from(atob(levels), (letter) => letter.charCodeAt(0));
-  return new Matrix(rows, columns, Float64Array.from(new Int16Array(bytes.buffer), (level) => level * unit));
-}
-
 const { shape, ...packets } = file;
 const first_params = each(packets, unpacked);
-const now = { params: first_params, velocity: zeros(first_params), losses: [], target: 0, neuron: 0, shown: null, pinned: null };
+const now = { params: first_params, velocity: zeros(first_params), losses: [], target: 0, told: false, neuron: 0, shown: null, pinned: null };
 
 function one_hot(k) {
   return matrix(1, K, (_, c) => +(c === k));
@@ -36,6 +35,7 @@ function think() {
   Object.assign(now, forward(now.params, now.X));
   now.P = softmax(now.logits);
   now.guess = now.P.data.indexOf(Math.max(...now.P.data));
+  if (!now.told) aim(now.guess); // until the reader says what is right
   now.y = one_hot(now.target);
   Object.assign(now, cross_entropy(now.logits, now.y));
   now.grads = backward(now.params, now.X, now.Z1, now.A1, now.dlogits);
@@ -112,6 +112,7 @@ function redraw() {
 
 function begin(x, y) {
   if (untouched) strokes = [];
+  if (!strokes.length) now.told = false;
   untouched = false;
   strokes.push({ width: Number($("pen").value), points: [[x, y]] });
   redraw();
@@ -174,61 +175,11 @@ function example(name) {
     width: 9, points: line.flatMap((x, i) => (i % 2 ? [] : [[x, line[i + 1]]])),
   })), true);
   const digit = Number(name.match(/\d/)[0]);
-  if (digit < K) aim(digit);
+  now.told = digit < K;
+  if (now.told) aim(digit);
 }
 $("example").append(...Object.keys(EXAMPLES).map((name) => new Option(name)));
 $("example").addEventListener("change", () => example($("example").value));
-
-// --- pictures ----------------------------------------------------------------------------
-
-/** Grey from 0 to 1; blue above 0 and orange below, full at 1 and -1. */
-const grey = (v) => [255 * v, 255 * v, 255 * v];
-const signed = (v) => (v > 0 ? [108 * v, 182 * v, 255 * v] : [-255 * v, -168 * v, -64 * v]);
-
-function paint(canvas, rows, columns, values, colour) {
-  canvas.width = columns;
-  canvas.height = rows;
-  const picture = new ImageData(columns, rows);
-  values.forEach((v, i) => picture.data.set([...colour(v), 255], 4 * i));
-  canvas.getContext("2d").putImageData(picture, 0, 0);
-}
-
-/** Signed values, the largest of them full. */
-function paint_signed(canvas, rows, columns, values) {
-  const top = values.reduce((best, v) => Math.max(best, Math.abs(v)), 0) || 1;
-  paint(canvas, rows, columns, values.map((v) => v / top), signed);
-}
-
-/** A row of D values as a picture: the mean over the channels. */
-function picture(values) {
-  const pixels = ROWS * COLUMNS;
-  return Float64Array.from({ length: pixels }, (_, i) => {
-    let total = 0;
-    for (let j = i; j < D; j += pixels) total += values[j];
-    return total / CHANNELS;
-  });
-}
-
-const column = (W, c) => Float64Array.from({ length: W.rows }, (_, r) => at(W, r, c));
-
-/** H values in the order of the tiles: about as many rows as columns. */
-function paint_neurons(canvas, values) {
-  const columns = Math.ceil(Math.sqrt(H)), rows = Math.ceil(H / columns);
-  paint_signed(canvas, rows, columns, Float64Array.from({ length: rows * columns }, (_, i) => values[i] ?? 0));
-}
-
-/** A bar of value in a cell, from 0 in the middle (or, for what is never negative, on the left). */
-function bar(cell, value, top, text, whole = false) {
-  const size = (Math.abs(value) / (top || 1)) * (whole ? 100 : 50);
-  const from = whole ? 0 : value < 0 ? 50 - size : 50;
-  cell.style.setProperty("--from", from + "%");
-  cell.style.setProperty("--size", size + "%");
-  cell.classList.toggle("above", value > 0);
-  cell.textContent = text;
-}
-
-const short = (v) => (v && (Math.abs(v) < 1e-3 || Math.abs(v) >= 1e5) ? v.toExponential(2) : v.toFixed(3));
-const percent = (p) => (100 * p).toFixed(1) + " %";
 
 // --- forward -------------------------------------------------------------------------------
 
@@ -281,7 +232,7 @@ function connect(element, what) {
 function show_forward() {
   const top = Math.max(...now.A1.data) || 1, highest = Math.max(...now.logits.data.map(Math.abs));
   tiles.forEach((tile, h) => {
-    tile.style.setProperty("--light", (0.22 + (0.78 * now.A1.data[h]) / top).toFixed(3));
+    tile.style.setProperty("--light", (0.3 + (0.7 * now.A1.data[h]) / top).toFixed(3));
     tile.setAttribute("aria-label", `neuron ${h}: A1 = ${now.A1.data[h].toFixed(2)}`);
   });
   classes.forEach(({ row, bars }, k) => {
@@ -289,13 +240,19 @@ function show_forward() {
     bar(bars[1], now.P.data[k], 1, percent(now.P.data[k]), true);
     row.classList.toggle("best", k === now.guess && !now.empty);
   });
+  const [best, next] = [...now.P.data.keys()].sort((a, b) => now.P.data[b] - now.P.data[a]);
+  const told = (k) => `${k} (${percent(now.P.data[k])})`;
   $("verdict").textContent = now.empty ? "Nothing is drawn yet."
-    : `The network takes this for ${now.guess} (${percent(now.P.data[now.guess])}).`;
+    : `The network takes this for a ${told(best)}${now.P.data[next] > 0.01 ? `, or else a ${told(next)}` : ""}.`;
   show_evidence();
 }
 
 function show_weights() {
-  tiles.forEach((tile, h) => paint_signed(tile.firstChild, ROWS, COLUMNS, picture(column(now.params.W1, h))));
+  tiles.forEach((tile, h) => { // full at three times the root mean square: a few large weights would darken the rest
+    const weights = picture(column(now.params.W1, h));
+    const top = 3 * Math.sqrt(weights.reduce((total, w) => total + w * w, 0) / weights.length) || 1;
+    paint(tile.firstChild, ROWS, COLUMNS, weights.map((w) => Math.max(-1, Math.min(w / top, 1))), signed);
+  });
 }
 
 /** X; or what each pixel adds to the Z1 of a neuron, or to the logit of a class. */
@@ -337,7 +294,7 @@ const slopes = Array.from({ length: K }, (_, k) => row_of($("dlogits"), k, 1));
 const targets = Array.from({ length: K }, (_, k) => {
   const label = document.createElement("label"), radio = document.createElement("input");
   Object.assign(radio, { type: "radio", name: "target", value: k });
-  radio.addEventListener("change", () => { now.target = k; soon(); });
+  radio.addEventListener("change", () => { now.told = true; now.target = k; soon(); });
   label.append(radio, String(k));
   return { label, radio };
 });
@@ -400,145 +357,10 @@ function show_learning() {
   $("losses").style.display = now.losses.length ? "" : "none";
 }
 
-// --- is the gradient right? -------------------------------------------------------------------------
-
-const route = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(2)} ${y.toFixed(2)}`).join("");
-const dot = ([x, y], r, kind = "") => `<circle class="${kind}" cx="${x.toFixed(2)}" cy="${y.toFixed(2)}" r="${r}"/>`;
-const label = (x, y, text, anchor = "start") => `<text x="${x}" y="${y}" text-anchor="${anchor}">${text}</text>`;
-
-const chosen = { name: "W2", i: 0, home: 0, reach: 1, value: 0 }; // an entry of an array, and the value it is given
-const POINTS = 120;
-
-const slope_at = () => { // what backward says where the weight now is
-  const W = map(now.params[chosen.name], (w) => w);
-  W.data[chosen.i] = chosen.value;
-  const params = { ...now.params, [chosen.name]: W };
-  const { Z1, A1, logits } = forward(params, now.X);
-  return backward(params, now.X, Z1, A1, cross_entropy(logits, now.y).dlogits)[chosen.name].data[chosen.i];
-};
-const loss_there = (value) => loss_at(now.params, now.X, now.y, chosen.name, chosen.i, value);
-const measured = (h) => central_difference(now.params, now.X, now.y, chosen.name, chosen.i, chosen.value, h);
-const apart = (a, b) => (a === b ? 0 : Math.abs(a - b) / Math.max(Math.abs(a), Math.abs(b)));
-const width_now = () => 10 ** -Number($("h").value);
-
-/** Read which weight is meant; its curve is new. */
-function choose() {
-  const name = $("array").value, W = now.params[name], grad = now.grads[name];
-  const [r, c] = [["row", W.rows], ["column", W.columns]].map(([id, n]) => {
-    $(id).max = n - 1;
-    $(id).disabled = n === 1;
-    if (!$(id).checkValidity() || !$(id).value || n === 1) $(id).value = Math.min(Number($(id).value) || 0, n - 1);
-    return Number($(id).value);
-  });
-  [$("row-name").textContent, $("column-name").textContent] = { W1: ["pixel", "neuron"], b1: ["row", "neuron"], W2: ["neuron", "class"], b2: ["row", "class"] }[name];
-  const i = r * W.columns + c, home = W.data[i];
-  Object.assign(chosen, { name, i, home, value: home, reach: Math.max(1, 2 * Math.abs(home)) });
-  const [rows, columns, values] = name === "W1" ? [ROWS, COLUMNS, picture(column(grad, c))] : name === "W2" ? [K, H, T(grad).data] : [1, W.columns, grad.data];
-  paint_signed($("pick"), rows, columns, values);
-  $("pick-note").textContent = name === "W1" ? `d${name}, the column of neuron ${c}. Press a pixel to choose its weight.`
-    : name === "W2" ? "dW2: a column for each neuron, a row for each class. Press one to choose its weight." : `d${name}. Press one to choose it.`;
-  curve_is_old();
-}
-
-let curve = [], later = 0;
-function curve_is_old() { // it costs more than one answer: draw it when the pen rests
-  $("weight").value = 0;
-  clearTimeout(later);
-  later = setTimeout(() => {
-    curve = Array.from({ length: POINTS + 1 }, (_, j) => chosen.home + chosen.reach * ((2 * j) / POINTS - 1)).map((w) => [w, loss_there(w)]);
-    show_check();
-  }, 60);
-}
-
-function show_check() {
-  if (!curve.length) return;
-  const h = width_now(), loss = loss_there(chosen.value), tangent = slope_at(), secant = measured(h);
-  show_curve(h, loss, tangent);
-  const best = show_errors(h, tangent);
-  $("at").textContent = `${chosen.name}[${$("row").value}, ${$("column").value}] = ${chosen.value.toPrecision(6)}, loss = ${loss.toPrecision(8)}`;
-  $("tangent").textContent = tangent.toPrecision(12);
-  $("secant").textContent = secant.toPrecision(12);
-  $("difference").textContent = apart(tangent, secant).toExponential(1);
-  $("h-now").textContent = `h = ${h.toExponential(1)}`;
-  $("advice").textContent = advice(h, best, tangent);
-}
-
-function advice(h, best, tangent) {
-  const [r, c] = [Number($("row").value), Number($("column").value)];
-  if (chosen.name === "W1" && !now.X.data[r]) return "This pixel is black: its X is 0, so dW1 = X' dZ1 (E5) is 0, and the curve is flat.";
-  if (!tangent && chosen.name.endsWith("1")) return `Neuron ${c} is off: its Z1 is not above 0, so E8 lets no gradient through. Where the curve bends, it comes on.`;
-  if (!tangent) return "This neuron is off: its A1 is 0, so dW2 = A1' dlogits (E5) is 0, and the curve is flat.";
-  if (h > 10 * best) return "Here h is so large that the curve bends between the two losses: ten times smaller, and the difference is a hundred times smaller.";
-  if (h < best / 10) return "Here h is so small that the two losses agree in nearly all of their 16 digits: what is left of their difference is rounding.";
-  return "Here h is small enough for the bend and large enough for the rounding: nowhere do the two slopes agree better.";
-}
-
-function show_curve(h, loss, tangent) {
-  const all = curve.map(([, y]) => y), low = Math.min(...all), high = Math.max(...all, low + 1e-12), room = 0.12 * (high - low);
-  const X = (w) => 240 + (220 * (w - chosen.home)) / chosen.reach;
-  const Y = (y) => 270 - (240 * (y - low + room)) / (high - low + 2 * room);
-  const line = (from, to, slope, at_loss) => route([from, to].map((w) => [X(w), Y(at_loss + slope * (w - chosen.value))]));
-  const sides = [chosen.value - h, chosen.value + h].map((w) => [X(w), Y(loss_there(w))]);
-  const far = 0.45 * chosen.reach;
-  $("curve").innerHTML = `<path class="grid" d="M20 270H460M20 30V270"/><path d="${route(curve.map(([w, y]) => [X(w), Y(y)]))}"/>`
-    + `<path class="tangent" d="${line(chosen.value - far, chosen.value + far, tangent, loss)}"/>`
-    + `<path class="secant" d="${route(sides)}"/>${sides.map((p) => dot(p, 4, "secant")).join("")}${dot([X(chosen.value), Y(loss)], 8, "now")}`
-    + label(20, 290, short(chosen.home - chosen.reach)) + label(460, 290, short(chosen.home + chosen.reach), "end")
-    + label(240, 290, "weight", "middle") + label(24, 22, `loss, ${short(low)} to ${short(high)}`);
-}
-
-/** The difference for each h, and the h where it is least. */
-function show_errors(h, tangent) {
-  const Xs = Array.from({ length: 61 }, (_, j) => j / 4), floor = 1e-16;
-  const differences = Xs.map((x) => Math.max(apart(tangent, measured(10 ** -x)), floor));
-  const point = (x, d) => [30 + 27.6 * x, 30 + (-Math.log10(Math.min(d, 1)) / 16) * 240];
-  const powers = [0, 4, 8, 12, 16];
-  $("errors").innerHTML = `<path class="grid" d="${powers.map((n) => `M30 ${30 + 15 * n}H444`).join("")}"/>`
-    + `<path d="${route(Xs.map((x, j) => point(x, differences[j])))}"/>`
-    + dot(point(-Math.log10(h), Math.max(apart(tangent, measured(h)), floor)), 8, "now")
-    + powers.map((n) => label(448, 34 + 15 * n, n ? `1e-${n}` : "1")).join("")
-    + [0, 5, 10, 15].map((n) => label(30 + 27.6 * n, 292, n ? `1e-${n}` : "h = 1", n ? "middle" : "start")).join("");
-  return 10 ** -Xs[differences.indexOf(Math.min(...differences))];
-}
-
-for (const id of ["array", "row", "column"]) $(id).addEventListener("change", choose);
-$("h").addEventListener("input", show_check);
-$("weight").addEventListener("input", () => {
-  chosen.value = chosen.home + chosen.reach * Number($("weight").value);
-  show_check();
-});
-let dragged = false;
-const drag = (event) => {
-  const box = $("curve").getBoundingClientRect(), x = ((event.clientX - box.left) / box.width) * 480;
-  $("weight").value = (x - 240) / 220;
-  $("weight").dispatchEvent(new Event("input"));
-};
-$("curve").addEventListener("pointerdown", (event) => { dragged = true; $("curve").setPointerCapture(event.pointerId); drag(event); });
-$("curve").addEventListener("pointermove", (event) => { if (dragged) drag(event); });
-for (const end of ["pointerup", "pointercancel"]) $("curve").addEventListener(end, () => { dragged = false; });
-
-function pick(r, c) {
-  [$("row").value, $("column").value] = [r, c];
-  choose();
-}
-$("pick").addEventListener("click", (event) => {
-  const box = $("pick").getBoundingClientRect();
-  const x = Math.floor(((event.clientX - box.left) / box.width) * $("pick").width);
-  const y = Math.floor(((event.clientY - box.top) / box.height) * $("pick").height);
-  if (chosen.name === "W1") pick(y * COLUMNS + x, $("column").value);
-  else if (chosen.name === "W2") pick(x, y);
-  else pick(0, x);
-});
-$("steepest").addEventListener("click", () => {
-  const { data, columns } = now.grads[$("array").value], sizes = data.map(Math.abs);
-  const i = sizes.indexOf(sizes.reduce(larger));
-  pick(Math.floor(i / columns), i % columns);
-});
-
 // --- the code; dark or light; the start -----------------------------------------------------------------
 
 $("listing").textContent = $("mathematics").textContent.trim();
-$("listing").innerHTML = $("listing").innerHTML.replace(/\bE\d\b/g, (equation) => `<a href="side_by_side.html#${equation}">${equation}</a>`);
+$("listing").innerHTML = $("listing").innerHTML.replace(/\bE\d\b/g, (equation) => `<a href="${$("listing").dataset.docs}side_by_side.html#${equation}">${equation}</a>`);
 
 const system = matchMedia("(prefers-color-scheme: dark)");
 function show_theme() {
@@ -555,8 +377,7 @@ system.addEventListener("change", show_theme);
 try { document.documentElement.dataset.theme = localStorage.getItem("theme") || ""; } catch { /* the same */ }
 show_theme();
 
-aim(0);
-example("a 4");
+example($("example").value);
 show_weights();
 answer();
 $("steepest").click();
