@@ -100,24 +100,26 @@ def joined(parts: Callable[[], Parts], wrong: set[str], rng: np.random.Generator
 # --- net: weights are attributes, samples are columns -------------------------
 
 
+def weights_of(layer: Any) -> tuple[str, ...]:
+    """The names of its weights; a gradient is named d in front of them."""
+    return ("W", "b") if layer.weights() else ()
+
+
 def net_layer(layer: Any, X: Array, name: str = "") -> Case:
     """One layer object alone."""
+    weights = weights_of(layer)
 
     def open_() -> tuple:
         live = copy.copy(layer)  # shallow: the weights are shared, what it remembers is not
-        for w in live.params:
-            setattr(live, "d" + w, getattr(layer, "d" + w).copy())
+        for w in weights:
+            setattr(live, "d" + w, np.zeros_like(getattr(layer, w)))
 
-        def grads() -> dict[str, Array]:
-            return {w: getattr(live, "d" + w) for w in live.params}
+        def backward(dy: Array) -> dict[str, Array]:
+            return {"X": live.backward(dy), **{w: getattr(live, "d" + w) for w in weights}}
 
-        both = (
-            lambda: live.forward(argument_copy(X)),
-            lambda dy: {"X": live.backward(dy), **grads()},
-        )
-        return both
+        return lambda: live.forward(argument_copy(X)), backward
 
-    arrays = {"X": X, **{w: getattr(layer, w) for w in layer.params}}
+    arrays = {"X": X, **{w: getattr(layer, w) for w in weights}}
     sizes = {"inputs": X.shape[0], "batch": X.shape[1]}
     return Case(name or type(layer).__name__, arrays, open_, sizes=sizes, batch_axis=1)
 
@@ -132,7 +134,7 @@ def net_cost(cost: Any, X: Array, y: Array) -> Case:
 
 def net_case(model: Any, X: Array, y: Array, name: str = "net") -> Case:
     """A FeedForwardNet in float64 with its cost."""
-    owners = {f"layer {i} {w}": (k, w) for i, k in enumerate(model.layers) for w in k.params}
+    owners = {f"layer {i} {w}": (k, w) for i, k in enumerate(model.layers) for w in weights_of(k)}
 
     def backward(dy: Array) -> dict[str, Array]:
         model.backward()  # what training calls; input_gradient is for us
@@ -271,11 +273,12 @@ def functional_update(
 
 
 def net_update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple[Array, Array]:
-    """One step of a FeedForwardNet."""
-    model = net.FeedForwardNet()
-    model.W, model.V, model.dW = W, V, dW
-    model.update(lr, momentum)
-    return model.W, model.V
+    """One step of a FullyConnectedLayer."""
+    layer = net.FullyConnectedLayer(len(W))
+    layer.W, layer.VW, layer.dW = W, V, dW
+    layer.b, layer.Vb, layer.db = (a[:, :1].copy() for a in (W, V, dW))
+    layer.update(lr, momentum)
+    return layer.W, layer.VW
 
 
 def cnn_update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple[Array, Array]:

@@ -73,8 +73,7 @@ def net_model(rng: Random, sizes: list[Any], cost: Any = None) -> Any:
         number = isinstance(size, int)
         model.add(net.FullyConnectedLayer(size) if number else getattr(net, size)())
     for layer in model.layers:
-        for w in layer.params:
-            array = getattr(layer, w)
+        for array in layer.weights():
             array[...] = distinct_values(array.shape, rng)
     return model
 

@@ -1,0 +1,1 @@
+"""Exercises cut from our own sources, and their marking by finite differences."""

@@ -1,0 +1,337 @@
+"""Marks: what is right, wrong, not yet there, or waits for another equation.
+
+The judge is the checker, in this process: it compares the learner's gradients with differences
+of the learner's own forward pass, which has been compared with known answers before.
+"""
+
+import ast
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gradcheck.case import Array, Case, distinct_values
+from gradcheck.core import CannotCheck
+from gradcheck.judge import judge_widely
+from gradcheck.learn import units
+from gradcheck.learn.learner import Blank, Learner, Trouble
+from gradcheck.learn.units import UNITS, Unit
+from gradcheck.report import Report
+
+__all__ = ["Mark", "mark_file", "target_of", "blanks_of", "lines"]
+
+RIGHT, WRONG, NOT_YET, WAITS = "right", "wrong", "not yet", "waits for"
+STEPS = itertools.count()
+Given = dict[str, Array]
+
+
+@dataclass
+class Mark:
+    """The verdict on one equation of one function or layer."""
+
+    equation: str
+    owner: str
+    verdict: str
+    says: list[str]  # what is wrong, line by line
+    chapter: str = ""
+
+    @property
+    def right(self) -> bool:
+        return self.verdict == RIGHT
+
+
+# --- reading, without running anything ------------------------------------------
+
+
+def target_of(source: str) -> str | None:
+    """Which exercise a file is: by its classes and functions."""
+    try:
+        names = {getattr(node, "name", "") for node in ast.parse(source).body}
+    except (SyntaxError, ValueError):
+        names = set(re.findall(r"^(?:class|def) (\w+)", source, re.M))
+    tell = {"cnn": {"Linear", "Net"}, "net": {"FeedForwardNet", "FullyConnectedLayer"}}
+    for target, some in {**tell, "functional": {"forward", "backward", "cross_entropy"}}.items():
+        if names & some:
+            return target
+    return None
+
+
+def blanks_of(source: str) -> set[tuple[str, str]]:
+    """(equation, function) of every `...` that is left, where its line has a number."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return set()
+    found, text = set(), source.splitlines()
+    for name, function in functions(tree):
+        for node in ast.walk(function):
+            value = getattr(node, "value", None)
+            first = value.elts[0] if isinstance(value, ast.Tuple) and value.elts else value
+            if (
+                isinstance(first, ast.Constant)
+                and first.value is ...
+                and isinstance(node, ast.stmt)
+            ):
+                found |= {(e, name) for e in tags(text[node.lineno - 1 : node.end_lineno])}
+    return found
+
+
+def functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
+    for node in tree.body:
+        inside = node.body if isinstance(node, ast.ClassDef) else [node]
+        prefix = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
+        for f in inside:
+            if isinstance(f, ast.FunctionDef):
+                yield prefix + f.name, f
+
+
+def tags(text: list[str]) -> list[str]:
+    return [f"E{n}" for line in text for n in re.findall(r"#.*\(E([1-9])\)", line)]
+
+
+def belongs(unit: Unit, function: str) -> bool:
+    places = unit.functions or (unit.owner,)
+    return any(f"{function}.".startswith(f"{place}.") for place in places)
+
+
+# --- one unit -------------------------------------------------------------------
+
+
+class Attempt:
+    """One unit of a learner's file, at one choice of sizes."""
+
+    def __init__(self, learner: Learner, unit: Unit, blanks: set[str], columns: bool, square: bool):
+        self.learner, self.unit, self.blanks = learner, unit, blanks
+        rng = np.random.default_rng(3)
+        shapes = dict(part.split("=") for part in (square and unit.square or unit.arrays).split())
+        self.arrays: Given = {
+            name: distinct_values(tuple(map(int, shape.split(","))), rng, 2)
+            for name, shape in shapes.items()
+        }
+        self.axis = 1 if columns else 0
+        self.known = self.constants()
+        self.verdicts: dict[str, tuple[str, list[str]]] = {}
+
+    def constants(self) -> Given:
+        """Labels for a loss and for a step: one-hot."""
+        arrays = self.arrays
+        if "E3" not in self.unit.outputs.values() and self.unit.owner != "step":
+            return {}
+        N = arrays["X"].shape[self.axis]
+        classes = arrays["b2"].size if "b2" in arrays else arrays["X"].shape[1 - self.axis]
+        y = np.eye(classes)[np.arange(N) * 2 % classes]
+        return {"y": y.T.copy() if self.axis else y}
+
+    def settle(self, equation: str, verdict: str, *says: str) -> None:
+        """The first verdict that is not "right" stands; a blank is a blank."""
+        if equation in self.blanks:
+            verdict, says = NOT_YET, ()
+        if self.verdicts.get(equation, (RIGHT, []))[0] == RIGHT:
+            self.verdicts[equation] = verdict, list(says)
+
+    def wait(self, equations: Any, also: Any = ()) -> None:
+        """What could not be looked at waits for the first that stands in its way."""
+        stops = [*also, *self.blanks, *(e for e, (v, _) in self.verdicts.items() if v != RIGHT)]
+        for equation in equations:
+            if first := min((e for e in stops if e != equation), default=None):
+                self.settle(equation, f"{WAITS} {first}")
+            else:
+                self.settle(equation, NOT_YET, "nothing came back for it")
+
+    # --- forward ----------------------------------------------------------------
+
+    def forward(self) -> bool:
+        """Are the outputs the known ones? They must be before a difference means anything."""
+        outputs = self.unit.outputs
+        try:
+            out = self.learner.ask(
+                next(STEPS), f"{self.unit.build}\n{self.unit.forward}", self.given()
+            )
+        except Trouble as trouble:
+            self.raised(trouble, list(outputs.values()) or self.equations()[:1])
+            self.wait(self.equations())
+            return False
+        for name, equation in outputs.items():
+            value = out.get(name, Blank())
+            if isinstance(value, Blank):
+                self.wait([equation])
+                continue
+            try:
+                expected = np.asarray(self.expected(name, out), float)
+            except (NameError, TypeError, ValueError):  # made of an output that is blank, or odd
+                self.wait([equation])
+                continue
+            self.settle(equation, *compared(name, value, expected))
+        return all(self.verdicts[e][0] == RIGHT for e in outputs.values())
+
+    def given(self) -> Given:
+        return {**self.arrays, **self.known}
+
+    def expected(self, name: str, out: dict[str, Any]) -> Any:
+        """The known answer, from the arrays and from what the learner computed before it."""
+        before = {k: v for k, v in out.items() if isinstance(v, np.ndarray)}
+        scope = {**vars(units), **before, **self.given(), **{f"{k}1": v for k, v in before.items()}}
+        if self.known:
+            scope["N"] = self.arrays["X"].shape[self.axis]
+        return eval(self.unit.known[name], scope)
+
+    def equations(self) -> list[str]:
+        inside = {"E7", "E8"} if self.unit.owner == "backward" else set()
+        return sorted({*self.unit.outputs.values(), *self.unit.gradients.values(), *inside})
+
+    def raised(self, trouble: Trouble, equations: list[str]) -> None:
+        """The line that raised may carry a number; else the first equation is to blame."""
+        text = self.learner.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        numbers = tags(text[trouble.line - 1 : trouble.line]) if trouble.line else []
+        guilty = [e for e in numbers if e in self.equations()] or equations[:1]
+        place = f"line {trouble.line}: {trouble.code}: " if trouble.line else ""
+        for equation in guilty:
+            self.settle(equation, WRONG, f"{place}{trouble}")
+
+    # --- backward ---------------------------------------------------------------
+
+    def backward(self) -> None:
+        """Every gradient beside differences of the learner's own forward pass."""
+        gradients = self.unit.gradients
+        case = self.case(list(gradients))
+        try:
+            grads = case.backward(dy := self.upstream(case))
+            present = [k for k in gradients if isinstance(grads.get(k), np.ndarray)]
+            report = judge_widely(self.case(present), 1, seconds=np.inf) if present else None
+        except CannotCheck as error:
+            self.settle(self.equations()[-1], WRONG, str(error))
+            return
+        except Trouble as trouble:
+            self.raised(trouble, [e for e in self.equations() if e in gradients.values()])
+            self.wait(gradients.values())
+            return
+        self.wait([gradients[k] for k in gradients if k not in present])
+        wrong = troubles(report) if report else {}
+        for name in present:
+            says, equation = wrong.get(name, []), gradients[name]
+            made_of = [k for k in self.unit.after.get(name, "").split() if k in wrong]
+            if says and made_of:
+                self.wait([equation], [gradients[k] for k in made_of])
+            else:
+                self.settle(equation, WRONG if says else RIGHT, *says)
+        del dy
+
+    def upstream(self, case: Case) -> Array:
+        y = case.forward()
+        return np.random.default_rng(4).uniform(0.5, 1.5, y.shape) if y.ndim else np.ones(())
+
+    def case(self, names: list[str]) -> Case:
+        """The unit as the checker knows it."""
+        unit, ask = self.unit, self.learner.ask
+
+        def open_() -> tuple:
+            scope, built = next(STEPS), itertools.chain([unit.build], itertools.repeat(""))
+
+            def forward() -> Array:
+                out = ask(scope, f"{next(built)}\n{unit.forward}", self.given())
+                return list(out.values())[-1]
+
+            def backward(dy: Array) -> Given:
+                return ask(scope, unit.backward, {**self.given(), "dY": dy})
+
+            return forward, backward
+
+        N = self.arrays["X"].shape[self.axis] if "X" in self.arrays else 0
+        moved = {name: self.arrays[name] for name in names}
+        sizes = {"classes": self.known["y"].shape[1 - self.axis]} if self.known else {}
+        inputs = tuple(k for k in ("X",) if k in moved)
+        return Case(
+            unit.owner, moved, open_, inputs, {**sizes, "batch": N}, self.axis, dict(self.known)
+        )
+
+
+def compared(name: str, value: Array, expected: Array) -> tuple[str, ...]:
+    """The verdict on an output, and what it should have been in one place."""
+    if value.shape != expected.shape:
+        return WRONG, f"{name} has shape {value.shape}, expected {expected.shape}"
+    gap = np.nan_to_num(abs(value - expected), nan=np.inf)
+    if gap.max(initial=0) <= 1e-9 * max(1.0, abs(expected).max(initial=0)):
+        return (RIGHT,)
+    at = tuple(map(int, np.unravel_index(gap.argmax(), gap.shape)))
+    where = f" at {at}" if at else ""
+    return WRONG, f"{name}{where}: got {value[at]:.6g}, expected {expected[at]:.6g}"
+
+
+def troubles(report: Report) -> dict[str, list[str]]:
+    """What is said of each array: rows of the table, and rules that were broken."""
+    found: dict[str, list[str]] = {}
+    for row in report.rows:
+        if not row.ok:
+            head = f"BAD d{row.name} {row.shape}"
+            found.setdefault(row.name.split(",")[0], []).extend([head, *row.sentences()])
+    names = [row.name for row in report.rows]
+    for breach in report.breaches:
+        about = [k for k in re.findall(r"\bd(\w+)", breach) if k in names] or names[:1]
+        for name in about:
+            found.setdefault(name, []).append(breach)
+    return found
+
+
+# --- the file -------------------------------------------------------------------
+
+
+def mark_unit(
+    learner: Learner, unit: Unit, source: str, columns: bool, before: list[Mark]
+) -> list[Mark]:
+    """The marks of one unit, in the order of a training step."""
+    blanks = {e for e, name in blanks_of(source) if belongs(unit, name)}
+    attempt = Attempt(learner, unit, blanks, columns, square=False)
+    if stops := [m.equation for m in before if m.equation in unit.needs and not m.right]:
+        attempt.wait(attempt.equations(), stops)
+    else:
+        judge(attempt)
+    if any(v == WRONG for v, _ in attempt.verdicts.values()) and unit.square:
+        second = Attempt(learner, unit, blanks, columns, square=True)
+        judge(second)
+        if any(v == WRONG for v, _ in second.verdicts.values()):
+            attempt = second  # in equal sizes less depends on it
+    return [
+        Mark(e, unit.owner, *attempt.verdicts[e], unit.chapter) for e in sorted(attempt.verdicts)
+    ]
+
+
+def judge(attempt: Attempt) -> None:
+    from gradcheck.learn import chain
+
+    unit = attempt.unit
+    if attempt.forward() and unit.backward:
+        attempt.backward()
+        if unit.owner == "backward":
+            chain.share_out(attempt)
+    elif unit.backward:
+        attempt.wait(unit.gradients.values())
+
+
+def mark_file(path: Path, target: str | None = None, seconds: float = 60.0) -> list[Mark]:
+    """All marks of a file. Raises ValueError where nothing says which exercise it is."""
+    source = path.read_text(encoding="utf-8", errors="replace")
+    target = target or target_of(source)
+    if target is None:
+        raise ValueError(f"{path}: expected one of the exercises, got neither forward nor Linear")
+    with Learner(path, seconds) as learner:
+        marks: list[Mark] = []
+        for unit in UNITS[target]:
+            marks += mark_unit(learner, unit, source, target == "net", marks)
+    chapters = ("", *units.CHAPTERS)
+    return sorted(marks, key=lambda m: (chapters.index(m.chapter), m.equation))
+
+
+def lines(marks: list[Mark]) -> Iterator[str]:
+    """As they are printed."""
+    chapter, wide = "", max(len(m.owner) for m in marks)
+    for mark in marks:
+        if mark.chapter != chapter:
+            chapter = mark.chapter
+            yield f"--- {chapter}"
+        yield f"  {mark.equation:<4}  {mark.owner:<{wide}}  {mark.verdict}"
+        yield from (f"          {line}" for line in mark.says)
+    yield f"{sum(m.right for m in marks)} of {len(marks)} right"
