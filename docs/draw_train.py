@@ -35,7 +35,7 @@ def varied(X: Array, rng: np.random.Generator) -> Array:
     for image, row, map_ in zip(images, X.reshape(-1, 28, 28), maps(len(X), rng), strict=True):
         picture = Image.fromarray(row)
         moved = picture.transform((28, 28), Image.Transform.AFFINE, map_, Image.Resampling.BILINEAR)
-        image[:] = moved
+        image[:] = np.asarray(moved)
     return with_another_pen(images, rng).reshape(X.shape)
 
 
