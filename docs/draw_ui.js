@@ -4,7 +4,7 @@
 const SIDE = 140; // pixels of a drawing
 const BORDER = 5; // where the pen leaves nothing: from its border, --predict takes the paper's shade
 const EXAMPLES = { // strokes of x, y, x, y, ...
-  "a 4 like a 9": [[66, 26, 46, 44, 44, 66, 62, 72, 90, 60], [86, 24, 90, 44, 88, 80, 82, 118]],
+  "a 4 like a 9": [[64, 26, 46, 44, 44, 66, 62, 72, 90, 60], [86, 24, 90, 44, 88, 80, 82, 118]],
   "a 0": [[70, 24, 48, 32, 38, 70, 50, 112, 72, 118, 96, 104, 102, 68, 92, 34, 70, 24]],
   "a 1": [[72, 22, 70, 118]],
   "a 2": [[42, 46, 52, 26, 78, 22, 94, 40, 86, 66, 58, 92, 38, 114, 66, 110, 104, 114]],
@@ -263,7 +263,7 @@ function show_evidence() {
   show_shares(what?.class);
   if (!what) {
     paint($("seen"), ROWS, COLUMNS, picture(now.X.data), grey);
-    $("seen-title").textContent = "the drawing as the network sees it";
+    $("seen-title").textContent = "the network's input";
     $("seen-note").textContent = ROWS === 28 && COLUMNS === 28 && CHANNELS === 1
       ? "Cut out, fitted into 20 x 20, its centre of mass in the middle of 28 x 28: as the digits were that it has learnt."
       : `Averaged down to ${ROWS} x ${COLUMNS}.`;
