@@ -11,7 +11,7 @@ from pathlib import Path
 from gradcheck.learn.marking import functions, tags
 from gradcheck.learn.units import UNITS, Unit
 
-__all__ = ["handout", "solved", "write", "chosen"]
+__all__ = ["handout", "solved", "write", "chosen", "head", "body", "file_name"]
 
 ROOT = Path(__file__).resolve().parents[2]
 CNN = ("kernels", "checks", "layer", "activations", "layers", "losses", "net", "__main__")
@@ -88,8 +88,7 @@ def chosen(target: str, only: str | None) -> set[tuple[str, str]]:
         return {(e, u.owner) for e, u in known}
     picked = set()
     for word in map(str.strip, only.split(",")):
-        meant = lambda e, u, word=word: word in (e, u.owner, u.chapter, f"{u.owner}.{e}")
-        hits = {(e, u.owner) for e, u in known if meant(e, u)}
+        hits = {(e, u.owner) for e, u in known if word in (e, u.owner, u.chapter, f"{u.owner}.{e}")}
         if not hits:
             raise ValueError(f"--only expects E1 to E9, or {known[0][1].owner}, got {word!r}")
         picked |= hits
@@ -148,15 +147,26 @@ def blank(node: ast.stmt, inside: list[str], equation: str) -> list[str]:
     return [f"{pad}# {equation}: {ASKED[equation]}", f"{pad}{code}  {comment}"]
 
 
-def head(target: str) -> str:
+def head(target: str, repair: bool = False) -> str:
     """What a learner reads first."""
-    name = f"my_{'functional_net' if target == 'functional' else target}.py"
-    return (
-        f'"""{HEADS[target]}.\n\nFill in what stands as `...`, in the order E1 to E9. In the same folder:\n\n'
-        f"    python -m gradcheck mark {name}      what is right, what is not (--watch: on every save)\n"
-        f"    python -m gradcheck hint E5 --file {name}      the question, the shapes, the formula, a number\n"
-        f'    python {name}      once all is right: trains MNIST to 97 percent\n"""\n\n'
-    )
+    name = file_name(target)
+    asked = "One line of this file is wrong. Find it, and mend it."
+    if not repair:
+        asked = "Fill in what stands as `...`, in the order E1 to E9. In the same folder:"
+    return f'''"""{HEADS[target]}.
+
+{asked}
+
+    python -m gradcheck mark {name}      what is right and what is not (--watch: on every save)
+    python -m gradcheck hint E5      the question, the shapes, the formula, a number
+    python {name}      once all is right: trains on MNIST
+"""
+
+'''
+
+
+def file_name(target: str) -> str:
+    return f"my_{'functional_net' if target == 'functional' else target}.py"
 
 
 def write(text: str, to: Path) -> None:

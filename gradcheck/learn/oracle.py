@@ -183,7 +183,7 @@ def serve(path: str, questions: TextIO, answers: TextIO) -> None:
         try:
             if names is None:
                 names = load(path)
-            reply = answer(json.loads(line), names, scopes)
+            reply: Any = [answer(question, names, scopes) for question in json.loads(line)]
         except BaseException as error:  # also SystemExit: the file may not end the process
             reply = trouble(error, path)
         answers.write(json.dumps(reply) + "\n")
@@ -194,7 +194,7 @@ def main() -> None:
     path, home, memory = os.path.realpath(sys.argv[1]), os.path.realpath(sys.argv[2]), sys.argv[3]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    questions, sys.stdin = sys.stdin, open(os.devnull)
+    questions, sys.stdin = sys.stdin, os.fdopen(os.open(os.devnull, os.O_RDONLY))
     sys.meta_path.insert(0, StandIns())
     sys.argv, sys.dont_write_bytecode = [path], True
     limit(int(memory))
