@@ -149,8 +149,8 @@ class LeakyReLuLayer(Layer):
     """Y = X above 0, alpha X below (Maas et al., 2013)."""
 
     def __init__(self, alpha: float = 0.01):
-        if not np.isfinite(alpha):
-            raise ValueError(f"LeakyReLuLayer expects a finite alpha, got {alpha}")
+        if not (checks.is_number(alpha) and np.isfinite(alpha)):
+            raise ValueError(f"LeakyReLuLayer expects a finite alpha, got {short(alpha)}")
         self.alpha = float(alpha)
 
     def forward(self, X: Array) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 
 from cnn.kernels import Array, relu
 from cnn.layer import Layer, Local
-from datasets import checks
+from datasets.checks import is_number, short
 
 __all__ = ["ReLU", "LeakyReLU", "Sigmoid", "Tanh", "Softmax"]
 
@@ -38,7 +38,9 @@ class LeakyReLU(Activation):
 
     def __init__(self, alpha: float = 0.01) -> None:
         super().__init__()
-        self.alpha = checks.real("LeakyReLU expects a finite alpha", alpha, math.isfinite)
+        if not (is_number(alpha) and math.isfinite(alpha)):
+            raise ValueError(f"LeakyReLU expects a finite alpha, got {short(alpha)}")
+        self.alpha = float(alpha)
 
     # --- forward --------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from cnn import kernels
 from cnn.checks import Size, pair
 from cnn.kernels import Array
 from cnn.layer import Layer, Local
-from datasets import checks
+from datasets.checks import is_number, short
 
 __all__ = [
     "Layer",
@@ -38,11 +38,7 @@ __all__ = [
 RNG = np.random.default_rng(0)
 
 
-def above_zero(value: float) -> bool:
-    return 0 < value < math.inf
-
-
-def short(size: tuple[int, int]) -> str:
+def size_text(size: tuple[int, int]) -> str:
     return str(size[0]) if size[0] == size[1] else str(size)
 
 
@@ -65,7 +61,8 @@ class Linear(Layer):
     ) -> None:
         super().__init__()
         self.in_dim, self.out_dim = pair((in_dim, out_dim), "Linear")
-        checks.real("Linear expects a gain above 0", gain, above_zero)
+        if not (is_number(gain) and 0 < gain < math.inf):
+            raise ValueError(f"Linear expects a gain above 0, got {short(gain)}")
         W = (rng or RNG).standard_normal((in_dim, out_dim))
         W *= np.sqrt(gain / in_dim)
         b = np.zeros((1, out_dim), dtype)
@@ -125,7 +122,8 @@ class Conv2D(Layer):
     ) -> None:
         super().__init__()
         self.channels = pair((in_channels, out_channels), "Conv2D channels")
-        checks.real("Conv2D expects a gain above 0", gain, above_zero)
+        if not (is_number(gain) and 0 < gain < math.inf):
+            raise ValueError(f"Conv2D expects a gain above 0, got {short(gain)}")
         self.kernel = KH, KW = pair(kernel_size, "Conv2D kernel_size")
         self.window = self.kernel, pair(stride, "Conv2D stride")
         if padding == "same" and self.window[1] != (1, 1):
@@ -198,7 +196,7 @@ class Conv2D(Layer):
                 self.expect(f"images of {self.kernel} or more, padding included", X)
 
     def __repr__(self) -> str:
-        return f"Conv2D({self.channels[0]}, {self.channels[1]}, {short(self.kernel)})"
+        return f"Conv2D({self.channels[0]}, {self.channels[1]}, {size_text(self.kernel)})"
 
 
 class Pool2D(Layer):
@@ -226,7 +224,7 @@ class Pool2D(Layer):
             self.expect(f"images (N, C, H, W) of {self.kernel} or more", X)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({short(self.kernel)})"
+        return f"{type(self).__name__}({size_text(self.kernel)})"
 
 
 class MaxPool2D(Pool2D):
@@ -294,10 +292,11 @@ class BatchNorm2D(Layer):
     ) -> None:
         super().__init__()
         self.channels, _ = pair(n_channels, "BatchNorm2D")
-        self.epsilon = checks.real("BatchNorm2D expects an epsilon above 0", epsilon, above_zero)
-        self.momentum = checks.real(
-            "BatchNorm2D expects a momentum from 0 to 1", momentum, lambda m: 0 <= m <= 1
-        )
+        if not (is_number(epsilon) and 0 < epsilon < math.inf):
+            raise ValueError(f"BatchNorm2D expects an epsilon above 0, got {short(epsilon)}")
+        if not (is_number(momentum) and 0 <= momentum <= 1):
+            raise ValueError(f"BatchNorm2D expects a momentum from 0 to 1, got {short(momentum)}")
+        self.epsilon, self.momentum = float(epsilon), float(momentum)
         ones, zeros = np.ones(n_channels, dtype), np.zeros(n_channels, dtype)
         self.params = {"gamma": ones, "beta": zeros}
         self.state = {"running_mean": zeros.copy(), "running_var": ones.copy()}
@@ -405,7 +404,9 @@ class Dropout(Layer):
 
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
         super().__init__()
-        self.p = checks.real("Dropout expects a share from 0 to below 1", p, lambda p: 0 <= p < 1)
+        if not (is_number(p) and 0 <= p < 1):
+            raise ValueError(f"Dropout expects a share from 0 to below 1, got {short(p)}")
+        self.p = float(p)
         self.seed = int((rng or RNG).integers(2**63))
         self.state = {"calls": np.zeros(1, np.int64)}  # each call draws another mask
 

@@ -1,4 +1,4 @@
-"""Image sets from the formats of the field into HDF5, and into folders of pictures."""
+"""Image sets from the formats of the field, into folders of pictures; networks for other tools."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +10,7 @@ from datasets.read.mnist import MNIST, load_images
 from datasets.run import console
 from datasets.run.console import say
 from datasets.store.files import printable
+from datasets.store.weights import load_weights
 
 app = typer.Typer(**console.SETTINGS, help=__doc__)
 
@@ -65,11 +66,43 @@ def export_shapes(
     seed: Annotated[int, console.number("--seed", 0, "Same seed, same pictures.")] = 0,
 ) -> None:
     """Write a toy set in colour: drawn shapes, a class folder for each."""
-    from datasets.read.folders import draw_shapes, export_images
+    from datasets.draw.shapes import draw_shapes
+    from datasets.read.folders import export_images
 
     images, labels, names = draw_shapes(per_class, size, np.random.default_rng(seed))
     count = export_images(images, labels, to, per_class, names)
     say(f"{count} pictures written to {printable(to)}")
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE.h5", help="Weights that --save wrote.")],
+    to: Annotated[
+        Path,
+        typer.Option("--to", metavar="FILE", help="net.onnx, or net.pt.py: a script for PyTorch."),
+    ],
+    image_size: Annotated[
+        tuple[int, int] | None,
+        typer.Option("--image_size", metavar="H W", min=1, help="Of the images, if not square."),
+    ] = None,
+) -> None:
+    """Write a trained network for onnxruntime and its like, or for PyTorch."""
+    from datasets.export.network import sample_shape, steps
+    from datasets.export.onnx import write_onnx
+    from datasets.export.torch import write_torch
+
+    writers = {".onnx": write_onnx, ".py": write_torch}
+    if to.suffix not in writers:
+        raise ValueError(f"--to: expected a name that ends in .onnx or .py, got {printable(to)}")
+    found = steps(load_weights(file))
+    shape = sample_shape(found, image_size)
+    try:
+        arrays = writers[to.suffix](found, shape, to)
+    except ModuleNotFoundError as error:
+        raise ValueError(f'{error}: python -m pip install ".[onnx]"') from None
+    say(f"read as: {', '.join(step.kind for step in found)}")
+    say(f"inputs (N, {', '.join(map(str, shape))}), pixels from 0 to 1; outputs before the softmax")
+    say(f"written to {printable(to)}{f' and {printable(arrays)}' if arrays else ''}")
 
 
 if __name__ == "__main__":

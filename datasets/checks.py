@@ -1,7 +1,7 @@
 """What the networks ask of what they are handed: one line that says what was expected, and got."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,6 @@ __all__ = [
     "targets",
     "rates",
     "count",
-    "real",
     "training",
     "undone_if_diverging",
     "loss",
@@ -51,13 +50,6 @@ def count(what: str, n: int) -> None:
         raise ValueError(f"{what} of 1 or more, got {short(n)}")
 
 
-def real(what: str, value: float, good: Callable[[float], bool]) -> float:
-    """value as Python's float; ValueError, "{what}, got {value}", unless it is a good number."""
-    if isinstance(value, int | float | np.integer | np.floating) and good(float(value)):
-        return float(value)
-    raise ValueError(f"{what}, got {short(value)}")
-
-
 def rates(lr: float, momentum: float) -> tuple[float, float]:
     """Both as Python's floats: an np.float64 would turn float32 weights into float64.
 
@@ -78,12 +70,6 @@ def training(lr: Schedule, momentum: Schedule, epochs: int, batch_size: int) -> 
     count("training expects a batch_size", batch_size)
     for epoch in range(max(1, np.size(lr), np.size(momentum))):
         rates(at_epoch(lr, epoch), at_epoch(momentum, epoch))
-
-
-def remembered(what: str, cost: object) -> None:
-    """Raise RuntimeError unless a loss was computed before its gradient is asked for."""
-    if not vars(cost):
-        raise RuntimeError(f"{what} expects a loss first, got none")
 
 
 def samples(
@@ -139,6 +125,10 @@ def undone_if_diverging(model: Any) -> Iterator[None]:
         model.set_weights(weights)
         model.set_velocity(velocity)
         raise
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating)
 
 
 def is_floats(X: object) -> bool:

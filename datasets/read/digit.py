@@ -6,6 +6,7 @@ middle of 28 x 28, grey levels from the averaging.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from datasets.store.files import printable
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["as_mnist", "show", "bars"]
+__all__ = ["as_mnist", "doubts", "show", "bars"]
 
 Array = npt.NDArray[np.floating]
 Mask = npt.NDArray[np.bool_]
@@ -29,6 +30,7 @@ SPECK, SHADOW = 0.05, 0.1  # parts of the largest piece's ink: what has less is 
 CONTRAST = 0.08  # of white minus black: less is a blank picture
 THIN, PEN = 1.5, 2.2  # strokes thinner than THIN pixels of the 20 are drawn with PEN pixels
 EDGE = 0.3  # of full ink: so far a large digit reaches
+LINE, WIDE, PIECE = 0.8, 1.5, 0.3  # of a side; of the height; of the largest piece's ink
 RAMP = " .:-=+*#%@"
 
 
@@ -38,16 +40,49 @@ def as_mnist(picture: "str | Path | Image.Image") -> Array:
     Dark on light or light on dark; uneven light, noise and small specks are removed.
     Raises ValueError where there is no ink or no picture, OSError where the file cannot be read.
     """
+    return _centred(_fitted(_with_pen(_cropped(_found(picture)))))
+
+
+def doubts(picture: "str | Path | Image.Image") -> list[str]:
+    """What speaks against a single whole digit in the picture; nothing, for most. Errors: as_mnist.
+
+    A photograph of ruled paper, a number of several digits and a digit that is cut off are
+    classified like any other, and may be given a high probability.
+    """
+    ink = _found(picture) > 0.5
+    rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
+    height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+    found = []
+    if max(ink.mean(axis=0).max(), ink.mean(axis=1).max()) > LINE:
+        found.append("a line from edge to edge, as on ruled paper")
+    elif ink[[0, -1]].any() or ink[:, [0, -1]].any():
+        found.append("its ink touches the edge")
+    if width > WIDE * height:
+        found.append("it is wider than a digit")
+    if _side_by_side(ink):
+        found.append("several pieces side by side")
+    return found
+
+
+def _side_by_side(ink: Mask) -> bool:
+    # Are there two large pieces, one of which begins where the other ends?
+    pieces, weights, _ = _cells(ink.astype(np.float32))
+    large = np.flatnonzero(weights > PIECE * weights.max())
+    spans = sorted(np.flatnonzero((pieces == k).any(axis=0))[[0, -1]].tolist() for k in large)
+    return any(right[0] >= left[1] for left, right in pairwise(spans))
+
+
+def _found(picture: "str | Path | Image.Image") -> Array:
+    # The ink (H, W) of the digit alone, from 0 to 1.
     if isinstance(picture, (str, Path)):
         with opened(picture) as file:
             pixels = _grey(file)
     else:
         pixels = _grey(picture)
     try:
-        ink = _full(_digit(_full(_ink(pixels))))
+        return _full(_digit(_full(_ink(pixels))))
     except ValueError as error:
         raise ValueError(f"{_name(picture)}: {error}") from None
-    return _centred(_fitted(_with_pen(_cropped(ink))))
 
 
 def _name(picture: "str | Path | Image.Image") -> str:
@@ -112,21 +147,27 @@ def _otsu(values: Array) -> float:
 
 
 def _digit(ink: Array) -> Array:
-    # Cells with ink that touch each other hang together. Small pieces are dirt; one at the
-    # border is a shadow or the table, if there is another that is not.
-    step = -(-max(ink.shape) // CELLS)
-    H, W = (-(-n // step) for n in ink.shape)
-    padded = np.zeros((H * step, W * step), ink.dtype)
-    padded[: ink.shape[0], : ink.shape[1]] = np.where(ink > 0.3, ink, 0)
-    amount = padded.reshape(H, step, W, step).sum(axis=(1, 3))  # (H, W) cells
-    pieces = _pieces(amount > 0)
-    weights = np.bincount(pieces.ravel(), amount.ravel())
-    weights[0] = 0  # no ink
+    # Small pieces are dirt; one at the border is a shadow or the table, if there is another
+    # that is not.
+    pieces, weights, step = _cells(np.where(ink > 0.3, ink, 0))
     outer = np.unique([*pieces[0], *pieces[-1], *pieces[:, 0], *pieces[:, -1]])
     if np.delete(weights, outer).max(initial=0) > SHADOW * weights.max():
         weights[outer] = 0
     kept = _spread((weights > SPECK * weights.max())[pieces])
     return ink * kept.repeat(step, 0).repeat(step, 1)[: ink.shape[0], : ink.shape[1]]
+
+
+def _cells(ink: Array) -> tuple[npt.NDArray[np.intp], Array, int]:
+    # Cells of step x step pixels with ink that touch each other hang together: the number of
+    # each cell's piece (0: no ink), the ink of each piece, step.
+    step = int(-(-max(ink.shape) // CELLS))
+    H, W = (-(-n // step) for n in ink.shape)
+    padded = np.pad(ink, [(0, H * step - ink.shape[0]), (0, W * step - ink.shape[1])])
+    amount = padded.reshape(H, step, W, step).sum(axis=(1, 3))  # (H, W) cells
+    pieces = _pieces(amount > 0)
+    weights = np.bincount(pieces.ravel(), amount.ravel()).astype(np.float64)
+    weights[0] = 0
+    return pieces, weights, step
 
 
 def _pieces(mask: Mask) -> npt.NDArray[np.intp]:

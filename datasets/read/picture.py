@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Header", "look", "decode", "opened", "turned", "flatten"]
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
+HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
 PIXELS_MAX = 64_000_000  # a picture; what a good camera takes, half a gigabyte while decoding
 SIDE_MAX = 30_000  # pixels; a picture of 1 x 64,000,000 costs gigabytes to resize
 FILE_MAX = 256 * 2**20  # bytes; some formats are read as a whole
@@ -79,9 +80,7 @@ def opened(path: str | Path) -> Iterator["Image.Image"]:
                 _check_size(picture.size, path.stat().st_size)
                 yield picture
     except UnidentifiedImageError:
-        raise ValueError(
-            f"{printable(path)}: not a PNG, JPEG, BMP, GIF, WebP or TIFF picture"
-        ) from None
+        raise ValueError(f"{printable(path)}: {_what_it_is(path)}") from None
     except Image.DecompressionBombError as error:
         raise ValueError(f"{printable(path)}: too large ({error})") from None
     except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
@@ -89,6 +88,14 @@ def opened(path: str | Path) -> Iterator["Image.Image"]:
             raise
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"{printable(path)}: damaged picture ({printable(reason)})") from None
+
+
+def _what_it_is(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] == b"ftyp" and head[8:] in HEIC:
+        return "a HEIC or AVIF photograph, which is not read: save it as JPEG or PNG first"
+    return "not a PNG, JPEG, BMP, GIF, WebP or TIFF picture"
 
 
 def _check_size(size: tuple[int, int], file_size: int) -> None:

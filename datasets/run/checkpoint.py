@@ -6,16 +6,21 @@ import os
 import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from datasets.run.console import program
+from datasets.run.console import program, say
 from datasets.store.files import printable
-from datasets.store.weights import load_checkpoint
+from datasets.store.weights import Weights, load_checkpoint
 
-__all__ = ["PATHS", "Progress", "stored_options", "options_to_store", "fingerprint", "unused"]
+if TYPE_CHECKING:
+    from datasets.run.options import Options
+
+__all__ = [
+    "Progress", "stored_options", "options_to_store", "resumed", "fingerprint", "unused",
+]  # fmt: skip
 
 VERSION = 2  # of what a checkpoint holds; 1 had no program
 NUMBERS = {
@@ -54,6 +59,12 @@ class Progress:
             raise ValueError(f"{path}: the state of the run is damaged ({error!r})") from None
         return cls(state["rng"], history=history, **counts, **amounts)  # type: ignore[arg-type]
 
+    def place(self) -> str:
+        """Where the run stands, in words; empty before the first step."""
+        if self.step:
+            return f"within epoch {self.epoch + 1}, step {self.step}"
+        return f"after epoch {self.epoch}" if self.epoch else ""
+
     def next_epoch(self, rng: np.random.Generator, row: dict[str, float]) -> None:
         """One more epoch is done: row are its figures."""
         self.history.append(row)
@@ -80,9 +91,9 @@ def _row(row: dict[str, Any]) -> dict[str, float]:
     return {"epoch": _count(row["epoch"]), **figures}
 
 
-def options_to_store(options: Any) -> dict[str, Any]:
+def options_to_store(options: "Options") -> dict[str, Any]:
     """The options that stored_options knows, as JSON has them; a path counts from everywhere."""
-    found = {name: getattr(options, name) for name in sorted(NUMBERS | PATHS.keys())}
+    found = {name: asdict(options)[name] for name in sorted(NUMBERS | PATHS.keys())}
     plain = (bool, int, float, tuple)
     return {
         name: os.path.abspath(value) if isinstance(value, Path)
@@ -111,6 +122,38 @@ def stored_options(path: Path) -> dict[str, Any]:
         if beside and value.endswith(suffix):
             options[name] = value
     return options
+
+
+def resumed(
+    options: "Options", given: set[str], learnt: tuple[npt.NDArray, npt.NDArray]
+) -> tuple[Weights, Weights, Progress]:
+    """Weights, velocity and progress of --resume.
+
+    Raises ValueError if the checkpoint is damaged, learnt other images than X, y = learnt, or
+    was stopped within an epoch that cannot go on with these options.
+    """
+    path = options.resume or Path()
+    weights, velocity, state = load_checkpoint(path)
+    progress, stored = Progress.restored(state, path), state["options"]
+    if state.get("version") and progress.images != fingerprint(*learnt):
+        other = printable(str(stored.get("data") or stored.get("dataset") or "MNIST"))
+        raise ValueError(f"{path}: the run learnt other images than those of now, --data {other}")
+    if progress.step and stored.get("batch_size") != options.batch_size:
+        raise ValueError(
+            f"{path}: the run was stopped within epoch {progress.epoch + 1} in batches of "
+            f"{stored.get('batch_size')}, it cannot go on with --batch_size {options.batch_size}"
+        )
+    if progress.step and options.epochs <= progress.epoch:
+        raise ValueError(
+            f"{path}: the run was stopped within epoch {progress.epoch + 1}, it cannot end after "
+            f"--epochs {options.epochs}"
+        )
+    for name in sorted(PATHS.keys() - given):
+        if taken := asdict(options)[name]:
+            say(f"--{name} {printable(taken)}, as the checkpoint says")
+    if options.epochs <= progress.epoch:
+        say(f"nothing to do: all {progress.epoch} epochs are done, --epochs asks for more")
+    return weights, velocity, progress
 
 
 def fingerprint(X: npt.NDArray, y: npt.NDArray) -> int:

@@ -3,12 +3,9 @@
 It watches the loop and never takes part in it: the arithmetic stays in the networks.
 """
 
-import signal
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,19 +16,15 @@ from datasets.batches import minibatches
 from datasets.read.mnist import MNIST
 from datasets.run import report
 from datasets.run.bar import Bar
-from datasets.run.checkpoint import PATHS, Progress, fingerprint, options_to_store, unused
-from datasets.run.console import program, say, warn
+from datasets.run.checkpoint import Progress, fingerprint, options_to_store, resumed, unused
+from datasets.run.console import program, say
 from datasets.run.data import Images, load_pictures, load_rows, stored_hidden_sizes
-from datasets.run.targets import check_targets, saved, write_history
+from datasets.run.interrupts import Interrupts
+from datasets.run.predict import own_pictures
+from datasets.run.targets import check_targets, saved, tried, write_history
 from datasets.schedules import at_epoch
 from datasets.store.files import printable
-from datasets.store.weights import (
-    Weights,
-    load_checkpoint,
-    load_weights,
-    match_weights,
-    save_weights,
-)
+from datasets.store.weights import Weights, load_weights, match_weights, save_weights
 
 if TYPE_CHECKING:
     from datasets.run.options import Options
@@ -39,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Run"]
 
 Array = npt.NDArray[np.floating]
-STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Run:
@@ -55,72 +47,48 @@ class Run:
     def __init__(self, options: "Options", given: set[str], arguments: list[str]):
         if options.load and options.resume:
             raise ValueError("expected either --load or --resume, got both")
-        if options.resume and options.checkpoint is None:
-            options.checkpoint = options.resume
-        self.options, self.given = options, given
-        self.seed, self.path = options.seed, options.resume or options.load
+        options.checkpoint = options.checkpoint or options.resume
+        self.options, self.given, self.seed = options, given, options.seed
+        self.path = options.resume or options.load
         self.rng = np.random.default_rng(options.seed)
-        self.own_pictures = report.own_pictures(options.predict, arguments)
+        self.own_pictures = own_pictures(options.predict, arguments)
         check_targets(options, [MNIST, options.data, options.dataset, *self.own_pictures])
-        self.n_epochs = 0 if self._only_load() else options.epochs
+        self.n_epochs = 0 if only_load(options, given) else options.epochs
         self.progress = Progress(self.rng.bit_generator.state)  # type: ignore[arg-type]
-        self.n_samples, self.n_batch = 0, 0  # of an epoch, and of the batch in progress
         self.kept: tuple[Weights, Weights] = {}, {}  # of the last whole epoch, or of the start
-        self.kept_since = ""
-        self.names: list[str] = []  # of the classes
-        self.judged_on = "test"  # test images of a file, or a folder's share for validation
-        self.training, self.interrupted = False, False
-        self._learnt: tuple[Array, Array]  # X_train, y_train
-
-    def _only_load(self) -> bool:
-        if not self.options.load or "epochs" in self.given:
-            return False
-        for name in ("lr", "momentum", "batch_size", "checkpoint", "history"):
-            if name in self.given:
-                raise ValueError(f"--{name} is for training: --load trains if --epochs is given")
-        return True
-
-    # --- Ctrl-C, and a run that diverges --------------------------------------------
+        self.n_samples, self.n_batch = 0, 0  # of an epoch, and of the batch in progress
+        self.interrupts = Interrupts()
 
     def __enter__(self) -> "Run":
-        self._handlers = {stop: signal.signal(stop, self._interrupt) for stop in STOPS}
+        self.interrupts.__enter__()
         self._errors = np.seterr(over="ignore", invalid="ignore")  # checks.loss tells it
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: Any) -> None:
-        for stop, handler in self._handlers.items():
-            signal.signal(stop, handler)
+        self.interrupts.__exit__()
         np.seterr(**self._errors)
-        if isinstance(error, FloatingPointError) and self.training:
-            place = f"epoch {self.progress.epoch + 1}: "
-            raise FloatingPointError(f"{place}{error}{self._rescue()}") from None
-
-    def _interrupt(self, stop: int, frame: FrameType | None) -> None:
-        if not self.training:
-            raise KeyboardInterrupt
-        self.interrupted = True  # the step in progress ends first; a second Ctrl-C stops at once
-        signal.signal(stop, self._handlers[stop])
-
-    def _rescue(self) -> str:
-        path = self.options.save
-        if not path or not self.kept_since:
-            return ""
-        return f"; the weights {self.kept_since} are in {saved(path, self.kept[0])}"
+        if isinstance(error, FloatingPointError) and self.interrupts.training:
+            rescued = ""
+            if self.options.save and self.kept_since:
+                path = saved(self.options.save, self.kept[0])
+                rescued = f"; the weights {self.kept_since} are in {path}"
+            place = f"epoch {self.progress.epoch + 1}"
+            raise FloatingPointError(f"{place}: {error}{rescued}") from None
 
     # --- what comes in ----------------------------------------------------------------
 
     def data(self) -> tuple[Array, Array, Array, Array]:
         """X_train (N, D), y_train (N, K), X_test, y_test of MNIST or of --data."""
         X_train, y_train, X_test, y_test = load_rows(self.options)
-        self.names = [str(k) for k in range(y_train.shape[1])]
-        self._learnt = X_train, y_train
+        self.names, self.judged_on = [str(k) for k in range(y_train.shape[1])], "test"
+        self.learnt = X_train, y_train
         return X_train, y_train, X_test, y_test
 
     def images(self) -> Images:
         """Training and validation images (N, C, H, W) of MNIST, of a file or a folder."""
         images = load_pictures(self.options, self.given, self.rng)
         self.names, self.judged_on = images.names, images.judged_on
-        self._learnt = images.X_train, images.y_train
+        self.learnt = images.X_train, images.y_train
         return images
 
     @property
@@ -143,43 +111,19 @@ class Run:
         Raises ValueError for a checkpoint of a run that learnt other images.
         """
         if self.options.resume:
-            found, moving, state = load_checkpoint(self.options.resume)
-            self._go_on(self.options.resume, state)
+            found, moving, self.progress = resumed(self.options, self.given, self.learnt)
+            self.rng.bit_generator.state = self.progress.rng
             weights = match_weights(found, weights, self.options.resume)
             velocity = match_weights(moving, velocity, self.options.resume)
         elif self.options.load:
             weights = match_weights(load_weights(self.options.load), weights, self.options.load)
-        self.kept = _copy(weights), _copy(velocity)
+        self._keep(weights, velocity)
         say(f"{sum(array.size for array in velocity.values()):,} parameters")
         return weights, velocity
 
-    def _go_on(self, path: Path, state: dict[str, Any]) -> None:
-        progress, stored = Progress.restored(state, path), state["options"]
-        self.progress = progress
-        if state.get("version") and progress.images != fingerprint(*self._learnt):
-            learnt = printable(str(stored.get("data") or stored.get("dataset") or "MNIST"))
-            raise ValueError(
-                f"{path}: the run learnt other images than those of now, those of --data {learnt}"
-            )
-        self.rng.bit_generator.state = progress.rng
-        place = f"within epoch {progress.epoch + 1}"
-        if progress.step and stored.get("batch_size") != self.options.batch_size:
-            raise ValueError(
-                f"{path}: the run was stopped {place} in batches of {stored.get('batch_size')}, "
-                f"it cannot go on with --batch_size {self.options.batch_size}"
-            )
-        if progress.step and self.n_epochs <= progress.epoch:
-            raise ValueError(
-                f"{path}: the run was stopped {place}, it cannot end after --epochs {self.n_epochs}"
-            )
-        if self.n_epochs <= progress.epoch:
-            say(f"nothing to do: all {progress.epoch} epochs are done, --epochs asks for more")
-        for name in sorted(PATHS.keys() - self.given):
-            if stored_path := asdict(self.options)[name]:
-                say(f"--{name} {printable(stored_path)}, as the checkpoint says")
-        self.kept_since = (
-            f"{place}, step {progress.step}" if progress.step else f"after epoch {progress.epoch}"
-        )
+    def _keep(self, weights: Weights, velocity: Weights) -> None:
+        self.kept = copies(weights), copies(velocity)
+        self.kept_since = self.progress.place()
 
     # --- the loop ---------------------------------------------------------------------
 
@@ -200,10 +144,10 @@ class Run:
 
     def epochs(self) -> Iterator[int]:
         """The epochs still to do, from 0."""
-        self.training = True
+        self.interrupts.training = True
         while self.progress.epoch < self.n_epochs:
             yield self.progress.epoch
-        self.training = False
+        self.interrupts.training = False
 
     def batches(self, X: Array, y: Array) -> Iterator[tuple[Array, Array]]:
         """The minibatches that are left of this epoch, with a progress bar; fewer after Ctrl-C."""
@@ -217,7 +161,7 @@ class Run:
             for X_batch, y_batch in batches:
                 self.n_batch = len(X_batch)
                 yield X_batch, y_batch
-                if self.interrupted:
+                if self.interrupts.pending:
                     break
                 # The bar costs more than a step of a small net: ten times a second is enough.
                 if (now := time.perf_counter()) - shown > 0.1:
@@ -247,8 +191,8 @@ class Run:
         if self.seen < self.n_samples:
             self._leave(weights, velocity)
         progress, seen = self.progress, self.seen
-        figures = f"epoch {progress.epoch + 1}/{self.n_epochs}  {self._figures(progress.seconds)}"
-        line = f"{figures}  {self.judged_on} {judged:7.2%}  {progress.seconds:.1f} s"
+        line = f"epoch {progress.epoch + 1}/{self.n_epochs}  {self._figures(progress.seconds)}"
+        line += f"  {self.judged_on} {judged:7.2%}  {progress.seconds:.1f} s"
         row = {
             "epoch": progress.epoch + 1,
             "loss": progress.loss_sum / seen,
@@ -257,23 +201,14 @@ class Run:
             "seconds": progress.seconds,
         }
         progress.next_epoch(self.rng, row)
-        self.kept, self.kept_since = (
-            (_copy(weights), _copy(velocity)),
-            f"after epoch {row['epoch']}",
-        )
+        self._keep(weights, velocity)
         if path := self.options.checkpoint:
-            self._keep(path, lambda: save_weights(path, weights, velocity, self._state()))
+            tried(path, lambda: save_weights(path, weights, velocity, self._state()))
         if history := self.options.history:
-            self._keep(history, lambda: write_history(history, progress.history))
+            tried(history, lambda: write_history(history, progress.history))
         say(line)
-        if self.interrupted:
+        if self.interrupts.pending:
             self._leave(weights, velocity)
-
-    def _keep(self, path: Path, write: Callable[[], None]) -> None:
-        try:
-            write()
-        except OSError as error:  # a full disk is no reason to lose the run
-            warn(f"{path} could not be written after epoch {self.progress.epoch}: {error}")
 
     def _leave(self, weights: Weights, velocity: Weights) -> None:
         path = self.options.checkpoint or unused(f"{Path(program()).stem}_stopped")
@@ -283,7 +218,7 @@ class Run:
         raise SystemExit(130)
 
     def _state(self) -> dict[str, Any]:
-        self.progress.images = self.progress.images or fingerprint(*self._learnt)
+        self.progress.images = self.progress.images or fingerprint(*self.learnt)
         return self.progress.state(options_to_store(self.options))
 
     def report(self, probabilities: report.Probabilities, X: Array, y: Array) -> None:
@@ -291,5 +226,15 @@ class Run:
         report.report(self, probabilities, X, y)
 
 
-def _copy(weights: Weights) -> Weights:
+def only_load(options: "Options", given: set[str]) -> bool:
+    """Does --load alone ask for weights to be judged? ValueError if other options ask to train."""
+    if not options.load or "epochs" in given:
+        return False
+    for name in ("lr", "momentum", "batch_size", "checkpoint", "history"):
+        if name in given:
+            raise ValueError(f"--{name} is for training: --load trains if --epochs is given")
+    return True
+
+
+def copies(weights: Weights) -> Weights:
     return {key: array.copy() for key, array in weights.items()}

@@ -104,6 +104,8 @@ class Options:
         help="Go on from a checkpoint, with its options, bit for bit as if never stopped.")] = None
     predict: Annotated[Path | None, option("--predict", metavar="PICTURE...",
         help="Then tell which digits these pictures show.")] = None
+    large: Annotated[bool, option("--large",
+        help="Show all pictures of --predict as the network sees them, not only a few.")] = False
     pictures: Annotated[Path | None, option("--pictures", metavar="DIR",
         help="Then draw weights, mistakes, confusions and curves.")] = None
     history: Annotated[Path | None, option("--history", metavar="FILE.csv",

@@ -7,30 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from datasets.read.picture import look
 from datasets.run.console import say
+from datasets.run.predict import as_digit, as_picture, predict_pictures
 from datasets.run.targets import saved
-from datasets.store.files import printable, regular_file
+from datasets.store.files import printable
 from datasets.store.weights import Weights
 
 if TYPE_CHECKING:
     from datasets.run.loop import Run
 
-__all__ = ["Probabilities", "own_pictures", "report", "confusion", "image_shape"]
+__all__ = ["Probabilities", "report", "most_confused", "image_shape"]
 
 Array = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]
 Probabilities = Callable[[Array], Array]
-
-
-def own_pictures(first: Path | None, others: list[str]) -> list[Path]:
-    """The pictures of --predict a.png b.png: the option takes one, the rest are arguments."""
-    if others and first is None:
-        raise ValueError(f"expected options only, got the argument {others[0]!r}")
-    paths = [regular_file(path) for path in (first, *map(Path, others))] if first else []
-    for path in paths:
-        look(path)  # a file that is no picture is told now, and not after the training
-    return paths
 
 
 def report(run: "Run", probabilities: Probabilities, X: Array, y: Array) -> None:
@@ -55,11 +45,10 @@ def report(run: "Run", probabilities: Probabilities, X: Array, y: Array) -> None
     if run.options.pictures:
         _pictures(run, run.kept[0], X, truth, P, run.names)
     if X.ndim == 4:
-        for line in most_confused(confusion(truth, guess, len(run.names)), run.names):
+        for line in most_confused(truth, guess, run.names):
             say(line)
-    for picture in run.own_pictures:
-        image = _prepared(picture, image_shape(X.shape[1:]), run.judged_on == "validation")
-        _own_picture(picture, image, probabilities(image.reshape(1, *X.shape[1:]))[0], run.names)
+    if run.own_pictures:
+        _predict(run, probabilities, X.shape[1:])
     if path != run.options.save:
         raise SystemExit(1)
 
@@ -83,11 +72,6 @@ def _time(run: "Run") -> str:
     return f" after {epochs} in {seconds:.1f} s" if run.progress.epoch else ""
 
 
-def confusion(truth: Integers, guess: Integers, K: int) -> Integers:
-    """How often each true class (row) was taken for each class (column), (K, K)."""
-    return np.bincount(K * truth + guess, minlength=K * K).reshape(K, K)
-
-
 def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     """(C, H, W) of a sample: its own, or for a row (D,) a square grey or RGB picture, or a line."""
     if len(shape) == 3:
@@ -99,55 +83,49 @@ def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return 1, 1, shape[0]
 
 
-def most_confused(counts: Integers, names: Sequence[str], rows: int = 5) -> list[str]:
-    """A table of the classes that were most often taken for another, from counts (K, K)."""
-    wrong = counts - np.diag(counts.diagonal())
-    worst = np.argsort(-wrong, axis=None, kind="stable")[:rows]
+def most_confused(
+    truth: Integers, guess: Integers, names: Sequence[str], rows: int = 5
+) -> list[str]:
+    """A table of the classes that were most often taken for another; truth and guess (N,)."""
+    wrong = truth != guess
+    pairs, times = np.unique(np.stack([truth, guess])[:, wrong], axis=1, return_counts=True)
     cells = [("most confused", "taken for", "times")]
-    for truth, guess in zip(*np.unravel_index(worst, wrong.shape), strict=True):
-        if wrong[truth, guess]:
-            cells.append((names[truth], names[guess], str(wrong[truth, guess])))
+    for i in np.argsort(-times, kind="stable")[:rows]:
+        cells.append((names[pairs[0, i]], names[pairs[1, i]], str(times[i])))
     wide = [max(len(row[i]) for row in cells) for i in (0, 1)]
     lines = [f"{t:{wide[0]}}  {g:{wide[1]}}  {n:>5}" for t, g, n in cells]
     return lines if len(lines) > 1 else []
 
 
+def _predict(run: "Run", probabilities: Probabilities, shape: tuple[int, ...]) -> None:
+    C, H, W = image_shape(shape)
+    digit = (C, H, W) == (1, 28, 28) and run.judged_on == "test"  # a folder's are only resized
+    predict_pictures(
+        run.own_pictures,
+        lambda images: probabilities(images.reshape(-1, *shape)),
+        run.names,
+        as_digit if digit else as_picture((C, H, W)),
+        run.options.large or None,
+    )
+
+
 def _pictures(
     run: "Run", weights: Weights, X: Array, truth: Integers, P: Array, names: Sequence[str]
 ) -> None:
-    from datasets.draw import sheets as pictures
+    from datasets.draw.confusion import confusion_picture
+    from datasets.draw.curves import curves
+    from datasets.draw.sheets import filters_sheet, mistakes_sheet, weights_sheet
 
     folder = Path(run.options.pictures or "")
     shape, guess = image_shape(X.shape[1:]), P.argmax(axis=1)
     W = next(iter(weights.values()))
     if W.ndim == 4:
-        pictures.filters_sheet(W, folder / "filters.png")
+        filters_sheet(W, folder / "filters.png")
     else:
-        pictures.weights_sheet(W, shape, folder / "weights.png")
+        weights_sheet(W, shape, folder / "weights.png")
     images, sure = X.reshape(-1, *shape), P.max(axis=1)
-    pictures.mistakes_sheet(images, truth, guess, sure, names, folder / "mistakes.png")
-    counts = confusion(truth, guess, len(names))
-    pictures.confusion_picture(counts, names, folder / "confusion.png")
+    mistakes_sheet(images, truth, guess, sure, names, folder / "mistakes.png")
+    confusion_picture(truth, guess, names, folder / "confusion.png")
     if run.progress.history:
-        pictures.curves(run.progress.history, folder / "curves.png")
+        curves(run.progress.history, folder / "curves.png")
     say(f"pictures are in {printable(folder)}")
-
-
-def _own_picture(path: Path, image: Array, P: Array, names: Sequence[str]) -> None:
-    """What a network sees, image (C, H, W), and what it takes it for, P (K,)."""
-    from datasets.read.digit import bars, show
-
-    say(f"\n{printable(path)}: the network sees")
-    say(show(image.mean(axis=0)))
-    say(bars(P, names))
-    say(f"{printable(path)}: {names[int(P.argmax())]} ({P.max():.1%})")
-
-
-def _prepared(path: Path, shape: tuple[int, int, int], folder: bool) -> Array:
-    """The picture (C, H, W): a digit as MNIST shows it; resized if a folder's were learnt."""
-    from datasets.read.digit import as_mnist
-    from datasets.read.picture import decode
-
-    if shape == (1, 28, 28) and not folder:
-        return as_mnist(path)[None]
-    return decode(path, shape[0], shape[1:]).astype(np.float32) / 255

@@ -3,7 +3,7 @@
 import csv
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from datasets.store.weights import Weights, save_weights
 if TYPE_CHECKING:
     from datasets.run.options import Options
 
-__all__ = ["check_targets", "saved", "write_history"]
+__all__ = ["check_targets", "saved", "tried", "write_history"]
 
 
 def check_targets(options: "Options", read: Iterable[Path | None]) -> None:
@@ -55,6 +55,14 @@ def saved(path: Path, weights: Weights, *velocity_and_state: Any) -> Path:
         fallback = Path(tempfile.mkdtemp()) / path.name
         save_weights(fallback, weights, *velocity_and_state)
         return fallback
+
+
+def tried(path: Path, write: Callable[[], None]) -> None:
+    """Write; a full disk is told and is no reason to lose the run."""
+    try:
+        write()
+    except OSError as error:
+        warn(f"{path} could not be written, training goes on: {error}")
 
 
 def write_history(path: Path, rows: list[dict[str, float]]) -> None:

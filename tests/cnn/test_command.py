@@ -236,13 +236,14 @@ def test_a_resumed_run_keeps_its_split(call, folder):
 
 
 def test_most_confused():
-    counts = np.array([[5, 2, 0], [0, 5, 0], [3, 0, 5]])
-    assert most_confused(counts, ["cat", "dog", "weasel"]) == [
+    names, truth = ["cat", "dog", "weasel"], np.repeat([0, 1, 2], [7, 5, 8])
+    guess = np.repeat([0, 1, 1, 0, 2], [5, 2, 5, 3, 5])
+    assert most_confused(truth, guess, names) == [
         "most confused  taken for  times",
         "weasel         cat            3",
         "cat            dog            2",
     ]
-    assert most_confused(np.eye(3), ["cat", "dog", "weasel"]) == []
+    assert most_confused(truth, truth, names) == []
 
 
 def test_help_teaches_in_ascii(call):

@@ -348,11 +348,11 @@ def test_a_diverged_loss_is_told_with_advice():
 )
 def test_what_cannot_be_learnt_from_is_refused(change, error, message):
     X, y = blobs(2, 4, 3, np.random.default_rng(0), np.float64)
-    checks.samples("train", X, y, 3, 4)
+    checks.samples("train", X, y, 3, 4, np.float32)
     with np.errstate(invalid="ignore"):
         X, y = change(X, y)
     with pytest.raises(error, match=message):
-        checks.samples("train", X, y, 3, 4)
+        checks.samples("train", X, y, 3, 4, np.float32)
 
 
 def test_toy_sets_have_the_promised_shapes():
