@@ -8,7 +8,7 @@ from gradcheck.learn.handout import body, head, solved
 from gradcheck.plants.mistakes import PLANTS
 from gradcheck.plants.plant import Plant, PlantError, diff, mutate
 
-__all__ = ["plantable", "repair", "choices", "round_"]
+__all__ = ["plantable", "repair", "choices", "play"]
 
 
 def plantable(target: str) -> list[Plant]:
@@ -44,7 +44,7 @@ def choices(
     return plant, [offered[int(k)] for k in rng.permutation(len(offered))]
 
 
-def round_(plant: Plant, offered: list[Plant], ask: Callable[[str], str], say: Callable) -> int:
+def play(plant: Plant, offered: list[Plant], ask: Callable[[str], str], say: Callable) -> int:
     """One round of the hunt: the numbers, five offers, hints; 3 points, one less for each hint."""
     from gradcheck.plants.planting import examine
 

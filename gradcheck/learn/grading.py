@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gradcheck.core import CannotCheck
 from gradcheck.learn.marking import Mark, mark_file, target_of
 
 __all__ = ["Graded", "grade", "save", "table"]
@@ -48,7 +49,7 @@ def grade(folder: Path, target: str | None = None, seconds: float = 60.0) -> Ite
     """The marks of each, one after the other. target: for files that do not say what they are."""
     found = list(submissions(folder))
     if not found:
-        raise ValueError(f"{folder}: expected files or folders with submissions, got none")
+        raise CannotCheck(f"{folder}: expected files or folders with submissions, got none")
     kinds = Counter(t for _, path in found if path.is_file() and (t := text_target(path)))
     usual = target or (kinds.most_common(1)[0][0] if kinds else "functional")
     for name, path in found:
@@ -56,7 +57,8 @@ def grade(folder: Path, target: str | None = None, seconds: float = 60.0) -> Ite
             yield Graded(name, said=f"no python file of an exercise in {path.parent.name}")
             continue
         try:
-            yield Graded(name, mark_file(path, target or text_target(path) or usual, seconds))
+            marks = mark_file(path, target or text_target(path) or usual, seconds)
+            yield Graded(name, marks, marks.remark)
         except (ValueError, OSError, RecursionError) as error:
             yield Graded(name, said=f"{type(error).__name__}: {error}")
 
@@ -78,7 +80,7 @@ def save(graded: list[Graded], to: Path) -> None:
             rows.writerow([harmless(cell) for cell in row])
     (to / "results").mkdir(exist_ok=True)
     for g in graded:
-        text = json.dumps(results(g, len(columns)), indent=1)
+        text = json.dumps(results(g), indent=1)
         (to / "results" / f"{g.name}.json").write_text(text, encoding="utf-8")
 
 
@@ -87,7 +89,7 @@ def harmless(cell: object) -> object:
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@") else cell
 
 
-def results(graded: Graded, most: int) -> dict:
+def results(graded: Graded) -> dict:
     """Gradescope's results.json: a test for each equation."""
     tests = [
         {
@@ -98,7 +100,7 @@ def results(graded: Graded, most: int) -> dict:
     ]  # fmt: skip
     said = graded.said or f"{graded.right} of {len(graded.marks)} right"
     out = {"output": said, "tests": tests, "visibility": "visible"}
-    return out if tests else {**out, "score": 0.0, "max_score": float(most)}
+    return out if tests else {**out, "score": 0.0}
 
 
 def reasons(graded: Graded) -> Iterator[str]:
@@ -113,7 +115,7 @@ def table(graded: list[Graded]) -> Iterator[str]:
     """How many have each equation right, and which mistakes the class made."""
     yield f"{'name':<24} right"
     for g in graded:
-        yield f"{g.name[:24]:<24} {g.said or f'{g.right} of {len(g.marks)}'}"
+        yield f"{g.name[:24]:<24} {g.right} of {len(g.marks)}  {g.said}".rstrip()
     counts: Counter[str] = Counter()
     for g in graded:
         counts.update(set(reasons(g)))

@@ -22,7 +22,7 @@ from gradcheck.learn.learner import Blank, Learner, Trouble
 from gradcheck.learn.units import UNITS, Unit
 from gradcheck.report import Report
 
-__all__ = ["Mark", "mark_file", "target_of", "blanks_of", "lines"]
+__all__ = ["Mark", "Marks", "mark_file", "target_of", "blanks_of", "lines"]
 
 RIGHT, WRONG, NOT_YET, WAITS = "right", "wrong", "not yet", "waits for"
 STEPS = itertools.count()  # numbers for scopes
@@ -144,6 +144,13 @@ class Attempt:
             else:
                 self.settle(equation, NOT_YET, "nothing came back for it")
 
+    def borrow(self, other: "Attempt") -> None:
+        """Different sizes name a factor better: take over what was said of the same equation."""
+        for equation, (verdict, says) in other.verdicts.items():
+            named = any(line.startswith("looks like") for line in says)
+            if verdict == WRONG == self.verdicts.get(equation, ("",))[0] and named:
+                self.verdicts[equation] = verdict, says
+
     # --- forward ----------------------------------------------------------------
 
     def forward(self) -> bool:
@@ -154,8 +161,8 @@ class Attempt:
                 next(STEPS), f"{self.unit.build}\n{self.unit.forward}", self.given()
             )
         except Trouble as trouble:
-            self.raised(trouble, list(outputs.values()) or self.equations()[:1])
-            self.wait(self.equations())
+            self.raised(trouble, list(outputs.values()) or equations(self.unit)[:1])
+            self.wait(equations(self.unit))
             return False
         for name, equation in outputs.items():
             value = out.get(name, Blank())
@@ -181,18 +188,13 @@ class Attempt:
             scope["N"] = self.arrays["X"].shape[self.axis]
         return eval(self.unit.known[name], scope)
 
-    def equations(self) -> list[str]:
-        inside = {"E7", "E8"} if self.unit.owner == "backward" else set()
-        return sorted({*self.unit.outputs.values(), *self.unit.gradients.values(), *inside})
-
-    def raised(self, trouble: Trouble, equations: list[str]) -> None:
+    def raised(self, trouble: Trouble, first: list[str]) -> None:
         """The line that raised may carry a number; else the first equation is to blame."""
         text = self.learner.path.read_text(encoding="utf-8", errors="replace").splitlines()
         numbers = tags(text[trouble.line - 1 : trouble.line]) if trouble.line else []
-        guilty = [e for e in numbers if e in self.equations()] or equations[:1]
-        place = f"line {trouble.line}: {trouble.code}: " if trouble.line else ""
+        guilty = [e for e in numbers if e in equations(self.unit)] or first[:1]
         for equation in guilty:
-            self.settle(equation, WRONG, f"{place}{trouble}")
+            self.settle(equation, WRONG, placed(trouble))
 
     # --- backward ---------------------------------------------------------------
 
@@ -206,10 +208,10 @@ class Attempt:
             wrong = troubles(judge_widely(self.case(present), 1)) if present else {}
             wrong = wrong or self.by_differences(case, present)
         except CannotCheck as error:
-            self.settle(self.equations()[-1], WRONG, str(error))
+            self.settle(equations(self.unit)[-1], WRONG, str(error))
             return
         except Trouble as trouble:
-            self.raised(trouble, [e for e in self.equations() if e in gradients.values()])
+            self.raised(trouble, [e for e in equations(self.unit) if e in gradients.values()])
             self.wait(gradients.values())
             return
         self.wait([gradients[k] for k in gradients if k not in present])
@@ -334,13 +336,14 @@ def mark_unit(
     blanks = {e for e, name in blanks_of(source) if belongs(unit, name)}
     attempt = Attempt(learner, unit, blanks, columns, square=False)
     if stops := [m.equation for m in before if m.equation in unit.needs and not m.right]:
-        attempt.wait(attempt.equations(), stops)
+        attempt.wait(equations(unit), stops)
     else:
         judge(attempt)
     if any(v == WRONG for v, _ in attempt.verdicts.values()) and unit.square:
         second = Attempt(learner, unit, blanks, columns, square=True)
         judge(second)
         if any(v == WRONG for v, _ in second.verdicts.values()):
+            second.borrow(attempt)
             attempt = second  # in equal sizes less depends on it
     return [
         Mark(e, unit.owner, *attempt.verdicts[e], unit.chapter) for e in sorted(attempt.verdicts)
@@ -359,21 +362,50 @@ def judge(attempt: Attempt) -> None:
         attempt.wait(unit.gradients.values())
 
 
-def mark_file(path: Path, target: str | None = None, seconds: float = 60.0) -> list[Mark]:
-    """All marks of a file. Raises ValueError where nothing says which exercise it is."""
+class Marks(list[Mark]):
+    """The marks of a file; remark says so where it does not run at all."""
+
+    remark = ""
+
+
+def mark_file(path: Path, target: str | None = None, seconds: float = 60.0) -> Marks:
+    """All marks of a file. Raises CannotCheck where nothing says which exercise it is."""
     source = path.read_text(encoding="utf-8", errors="replace")
-    target = target or target_of(source)
+    target, marks = target or target_of(source), Marks()
     if target is None:
-        raise ValueError(f"{path}: expected one of the exercises, got neither forward nor Linear")
+        raise CannotCheck(f"{path}: expected an exercise; --as functional (net, cnn) says which")
     with Learner(path, seconds) as learner:
-        marks: list[Mark] = []
+        try:
+            learner.ask(next(STEPS), "out = {}", {})
+        except Trouble as trouble:
+            marks.remark = f"the file does not run: {placed(trouble)}"
         for unit in UNITS[target]:
-            marks += mark_unit(learner, unit, source, target == "net", marks)
+            if marks.remark:
+                marks += unmarked(unit, source)
+            else:
+                marks += mark_unit(learner, unit, source, target == "net", marks)
     chapters = ("", *units.CHAPTERS)
-    return sorted(marks, key=lambda m: (chapters.index(m.chapter), m.equation))
+    marks.sort(key=lambda m: (chapters.index(m.chapter), m.equation))
+    return marks
 
 
-def lines(marks: list[Mark]) -> Iterator[str]:
+def unmarked(unit: Unit, source: str) -> list[Mark]:
+    """Of a file that does not run nothing is right: blanks are blanks, the rest is wrong."""
+    blanks = {e for e, name in blanks_of(source) if belongs(unit, name)}
+    verdict = {e: NOT_YET if e in blanks else WRONG for e in equations(unit)}
+    return [Mark(e, unit.owner, verdict[e], [], unit.chapter) for e in verdict]
+
+
+def placed(trouble: Trouble) -> str:
+    return f"line {trouble.line}: {trouble.code}: {trouble}" if trouble.line else str(trouble)
+
+
+def equations(unit: Unit) -> list[str]:
+    inside = {"E7", "E8"} if unit.owner == "backward" else set()
+    return sorted({*unit.outputs.values(), *unit.gradients.values(), *inside})
+
+
+def lines(marks: Marks) -> Iterator[str]:
     """As they are printed."""
     chapter, wide = "", max(len(m.owner) for m in marks)
     for mark in marks:
@@ -382,4 +414,6 @@ def lines(marks: list[Mark]) -> Iterator[str]:
             yield f"--- {chapter}"
         yield f"  {mark.equation:<4}  {mark.owner:<{wide}}  {mark.verdict}"
         yield from (f"          {line}" for line in mark.says)
+    if marks.remark:
+        yield marks.remark
     yield f"{sum(m.right for m in marks)} of {len(marks)} right"

@@ -114,7 +114,7 @@ class Blanks(ast.NodeTransformer):
                 if first is inside:
                     node.value = name
                 else:
-                    inside.elts[0] = name  # type: ignore[attr-defined]
+                    inside.elts[0] = name
         return node
 
     visit_Assign = visit_AugAssign = visit_Return = fill
