@@ -5,7 +5,7 @@ import sys
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small arrays: threads only get in the way
 
-import importlib.util
+import importlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -239,8 +239,10 @@ def main() -> None:
     clone = Path.cwd() / "gradcheck"
     if (clone / "ours").is_dir() and clone.resolve() != HERE:
         os.execv(sys.executable, [sys.executable, "-m", "gradcheck", *sys.argv[1:]])
-    if importlib.util.find_spec("gradcheck.learn"):
-        importlib.import_module("gradcheck.learn.commands").add(app)
+    if (HERE / "learn" / "commands.py").is_file():
+        commands = importlib.import_module("gradcheck.learn.commands").COMMANDS
+        for name, function in commands.items():
+            app.command(name)(function)
     known = {c.name or "" for c in app.registered_commands}
     called = "gradcheck" if Path(sys.argv[0]).stem == "gradcheck" else "python -m gradcheck"
     console.run(app, called, with_command(sys.argv[1:], known))

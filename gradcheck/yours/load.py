@@ -22,7 +22,17 @@ from gradcheck.case import Constant, distinct_values
 from gradcheck.console import LIBRARIES, where
 from gradcheck.core import CannotCheck
 
-__all__ = ["Input", "load", "construct", "make_input", "quiet", "guarded", "seeded", "undisturbed"]
+__all__ = [
+    "Input",
+    "load",
+    "construct",
+    "make_input",
+    "quiet",
+    "guarded",
+    "seeded",
+    "undisturbed",
+    "remember_generators",
+]
 
 DEFAULT_RNG = np.random.default_rng
 STATES: list[tuple[np.random.Generator, Any]] = []  # of the generators of a learner's modules
@@ -90,6 +100,12 @@ def seeded(seed: int = 0) -> None:
         generator.bit_generator.state = fresh.bit_generator.state if fresh else state
 
 
+def remember_generators(scope: dict[str, Any]) -> None:
+    """The random generators of their module: put back before every forward pass."""
+    found = [v for v in scope.values() if isinstance(v, np.random.Generator)]
+    STATES[:] = [(v, v.bit_generator.state) for v in found]
+
+
 # --- import -------------------------------------------------------------------
 
 
@@ -153,11 +169,6 @@ def _import(path: str) -> types.ModuleType:
         except (Exception, SystemExit) as error:
             _fail(path, error)
         else:
-            STATES.extend(
-                (v, v.bit_generator.state)
-                for v in vars(module).values()
-                if isinstance(v, np.random.Generator)
-            )
             return module
     raise CannotCheck(f"importing {path}: too many packages are not installed")
 

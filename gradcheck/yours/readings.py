@@ -27,7 +27,7 @@ from gradcheck.yours.call import (
     module_scope,
     tensor_class,
 )
-from gradcheck.yours.load import Input, guarded, quiet
+from gradcheck.yours.load import Input, guarded, quiet, remember_generators
 from gradcheck.yours.own import Options, Own
 from gradcheck.yours.probe import built, prepared, refuse_float32, reset_methods
 from gradcheck.yours.walk import copied, is_real, same, walk
@@ -56,6 +56,7 @@ def own_layer(thing: Any, inputs: list[Input], options: Options, title: str = ""
     """An object that has something like forward and backward."""
     title = title or type(thing).__name__
     _refuse_nan(inputs)
+    remember_generators(module_scope(thing))
     thing = copied(thing)
     if options.setup:
         with guarded(f"--setup {options.setup!r}"):
@@ -83,6 +84,7 @@ def own_functions(
 ) -> Own:
     """Two functions, or one (backward None) that returns (loss, gradients)."""
     _refuse_nan(inputs)
+    remember_generators(getattr(forward, "__globals__", {}))
     forward, backward = options.forward or forward, options.backward or backward
     title = names[0] if names else getattr(forward, "__name__", "function")
     word = names[1] if len(names) > 1 else getattr(backward, "__name__", "")
