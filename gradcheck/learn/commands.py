@@ -12,7 +12,7 @@ from gradcheck.console import say
 from gradcheck.core import CannotCheck
 from gradcheck.learn import drill, grading, handout, hints, marking
 
-__all__ = ["add"]
+__all__ = ["COMMANDS"]
 
 TARGETS = ("functional", "net", "cnn")
 
@@ -29,12 +29,6 @@ Seconds = Annotated[
     float, option("--seconds", metavar="S", min=1, help="For one file.  [default: 60]")
 ]
 Seed = Annotated[int | None, option("--seed", metavar="N", min=0, help="Same seed, same mistake.")]
-
-
-def add(app: typer.Typer) -> None:
-    """Put the commands into the checker's."""
-    for name, command in COMMANDS.items():
-        app.command(name)(command)
 
 
 def known(target: str | None) -> str | None:

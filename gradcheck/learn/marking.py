@@ -137,10 +137,11 @@ class Attempt:
 
     def wait(self, equations: Any, also: Any = ()) -> None:
         """What could not be looked at waits for the first that stands in its way."""
-        stops = [*also, *self.blanks, *(e for e, (v, _) in self.verdicts.items() if v != RIGHT)]
+        wrong = [e for e, (verdict, _) in self.verdicts.items() if verdict == WRONG]
         for equation in equations:
-            if first := min((e for e in stops if e != equation), default=None):
-                self.settle(equation, f"{WAITS} {first}")
+            stops = [e for e in (*also, *self.blanks) if e != equation] or wrong
+            if stops:
+                self.settle(equation, f"{WAITS} {min(stops)}")
             else:
                 self.settle(equation, NOT_YET, "nothing came back for it")
 
@@ -204,7 +205,7 @@ class Attempt:
         case = self.case(list(gradients))
         try:
             grads = case.backward(np.ones(case.forward().shape))
-            present = [k for k in gradients if isinstance(grads.get(k), np.ndarray)]
+            present = [k for k in gradients if k in grads]
             wrong = troubles(judge_widely(self.case(present), 1)) if present else {}
             wrong = wrong or self.by_differences(case, present)
         except CannotCheck as error:
@@ -265,7 +266,7 @@ class Attempt:
             question = scope, self.unit.backward, {**self.given(), "dY": dy}
             out = self.learner.ask_all([*waiting, question])[-1]
             waiting.clear()
-            return out
+            return {name: out[name] for name in moved if isinstance(out.get(name), np.ndarray)}
 
         return forward, backward
 
@@ -335,8 +336,9 @@ def mark_unit(
     """The marks of one unit, in the order of a training step."""
     blanks = {e for e, name in blanks_of(source) if belongs(unit, name)}
     attempt = Attempt(learner, unit, blanks, columns, square=False)
-    if stops := [m.equation for m in before if m.equation in unit.needs and not m.right]:
-        attempt.wait(equations(unit), stops)
+    if missing := [m for m in before if m.equation in unit.needs and not m.right]:
+        first = [m for m in missing if not m.verdict.startswith(WAITS)] or missing
+        attempt.wait(equations(unit), [m.equation for m in first])
     else:
         judge(attempt)
     if any(v == WRONG for v, _ in attempt.verdicts.values()) and unit.square:

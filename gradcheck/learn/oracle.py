@@ -11,6 +11,7 @@ import importlib.machinery
 import json
 import os
 import sys
+import time
 import traceback
 from numbers import Real
 from types import ModuleType
@@ -180,12 +181,16 @@ def serve(path: str, questions: TextIO, answers: TextIO) -> None:
     names: dict[str, Any] | None = None
     scopes: dict[int, dict] = {}
     for line in questions:
+        begun = time.process_time()
         try:
             if names is None:
                 names = load(path)
-            reply: Any = [answer(question, names, scopes) for question in json.loads(line)]
+            reply: dict[str, Any] = {
+                "values": [answer(question, names, scopes) for question in json.loads(line)]
+            }
         except BaseException as error:  # also SystemExit: the file may not end the process
             reply = trouble(error, path)
+        reply["cpu"] = time.process_time() - begun
         answers.write(json.dumps(reply) + "\n")
         answers.flush()
 

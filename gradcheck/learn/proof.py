@@ -71,10 +71,13 @@ STYLES = {  # target: name: (what stands there, what says the same)
         "einsum": [(r"dY @ self\.X\.T", "np.einsum('hn,dn->hd', dY, self.X)")],
         "in place": [(r"self\.db = dY\.sum\(axis=1, keepdims=True\)", "self.db = dY.sum(1)[:, None]")],
         "where": [(r"dY \* \(self\.X > 0\)", "np.where(self.X > 0, dY, 0)")],
+        "dot": [(r"self\.W\.T @ dY", "np.dot(dY.T, self.W).T")],
+        "loops": [(r"self\.W @ X \+ self\.b", "np.stack([self.W @ x + self.b[:, 0] for x in X.T], 1)")],
         "formulas": [(r"1 - self\.Y \* self\.Y", "(1 - self.Y) * (1 + self.Y)")],
     },
     "cnn": {
         "einsum": [(r"X\.T @ dY", "np.einsum('nd,nh->dh', X, dY)")],
+        "dot": [(r"dY @ W\.T", "np.dot(W, dY.T).T"), (r"X @ W \+ b", "np.add(np.dot(X, W), b)")],
         "formulas": [(r"1 - Y \* Y", "(1 + Y) * (1 - Y)"), (r"Y \* \(1 - Y\)", "Y - Y * Y")],
     },
 }  # fmt: skip
@@ -100,7 +103,7 @@ CHEATS = {  # what is put at the end of an untouched hand-out
     "prints a verdict": "print('12 of 12 right')\nprint('RIGHT')",
     "exits": "import sys\nsys.exit(0)",
     "exits at once": "import os\nos._exit(0)",
-    "loops": "while True: pass",
+    "loops forever": "while True: pass",
     "sleeps": "import time\ntime.sleep(10_000)",
     "eats memory": "import numpy\nhog = [numpy.ones(10**8) for _ in range(100)]",
     "prints without end": "while True: print('x' * 10**6)",
@@ -121,7 +124,7 @@ CHEATS = {  # what is put at the end of an untouched hand-out
 BROKEN = {
     "empty": "", "only a comment": "# nothing yet\n", "no python": "this is no python (\n",
     "other program": "print('hello')\n", "all raise": "def forward(*a): raise NotImplementedError\n",
-    "null bytes": "x = 1\0\n", "class only": "class Params: pass\n", "pass": "def forward(params, X): pass\n",
+    "comments": "# E1 = X @ W + b\n# E2\n" * 50, "null bytes": "x = 1\0\n", "class only": "class Params: pass\n", "pass": "def forward(params, X): pass\n",
 }  # fmt: skip
 DIFFERENCES = """
 def backward(params, X, Z1, A1, dlogits):
@@ -169,8 +172,7 @@ def submissions(targets: tuple[str, ...] = ("functional", "net", "cnn")) -> Iter
         for name, source in BROKEN.items():
             yield Submission(f"{target}, {name}", target, source, "none")
         for name, end in CHEATS.items():
-            if target != "cnn" or name in ("loops", "exits at once"):
-                yield Submission(f"{target}, {name}", target, f"{handout(target)}\n{end}\n", "none")
+            yield Submission(f"{target}, {name}", target, f"{handout(target)}\n{end}\n", "none")
     if "functional" in targets:
         rest = solved("functional").replace("\napp = ", f"\n{DIFFERENCES}\napp = ")
         yield Submission("functional, differences", "functional", rest, "some wrong")
@@ -183,7 +185,7 @@ def proof(targets: tuple[str, ...], say: Callable[[str], object] = print) -> Ite
         for submission in submissions(targets):
             path = Path(folder) / "my_file.py"
             path.write_text(submission.source, encoding="utf-8")
-            marks = mark_file(path, submission.target, 30.0)
+            marks = mark_file(path, submission.target)
             count, ok = count + 1, agrees(submission, marks)
             good += ok
             say(f"{'ok ' if ok else 'BAD'} {submission.name}: {summary(marks)}")
