@@ -28,14 +28,16 @@ FILE_SIZE = 1 << 20
 
 
 class Inert:
-    """Stands for anything of ours: a call gives the numbers it was called with, else this."""
+    """Stands for anything of ours: a call gives back what was handed over, words left out."""
 
     def __getattr__(self, name: str) -> "Inert":
         return self
 
     def __call__(self, *args: Any, **_: Any) -> Any:
-        numbers = [a for a in args if isinstance(a, Real)]
-        return self if not numbers else numbers[0] if len(numbers) == 1 else tuple(numbers)
+        given = [a for a in args if not isinstance(a, str) and not callable(a)]
+        if len(given) > 1 and all(isinstance(a, Real) for a in given):
+            return tuple(given)
+        return given[0] if given else self
 
     def __or__(self, other: Any) -> "Inert":
         return self
