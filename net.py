@@ -117,11 +117,11 @@ class FullyConnectedLayer(Layer):
         return self.W.T @ dY  # (E7)  (D, N)
 
     def update(self, lr: float, momentum: float) -> None:
-        """One step of SGD with momentum (Polyak, 1964) for W and b."""
-        self.VW = momentum * self.VW - lr * self.dW  # (E9)
-        self.Vb = momentum * self.Vb - lr * self.db  # (E9)
-        self.W += self.VW  # (E9)
-        self.b += self.Vb  # (E9)
+        """One step of SGD with momentum (Polyak, 1964) for W and b, in place."""
+        for W, V, dW in ((self.W, self.VW, self.dW), (self.b, self.Vb, self.db)):
+            V *= momentum
+            V -= lr * dW  # (E9)
+            W += V  # (E9)
 
     def weights(self) -> list[Array]:
         """W and b themselves, no copies."""

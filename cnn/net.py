@@ -159,9 +159,10 @@ class Net:
             if layer.grads.keys() != layer.params.keys():
                 raise RuntimeError("update_weights expects a backward first, got none")
             for name, W in layer.params.items():
-                V = velocity.get(name, 0)
-                velocity[name] = momentum * V - lr * layer.grads[name]  # (E9)
-                W += velocity[name]  # (E9)
+                V, dW = velocity.setdefault(name, np.zeros_like(W)), layer.grads[name]
+                V *= momentum
+                V -= lr * dW  # (E9)
+                W += V  # (E9)
 
     # --- train ----------------------------------------------------------------
 

@@ -42,14 +42,13 @@ def check_layer(
     >>> [row.name for row in report.rows if not row.ok]
     ['gamma']
     """
-    from gradcheck.bring import Options, layer_case
-    from gradcheck.judge import judge_widely
-    from gradcheck.load import quiet, undisturbed
+    from gradcheck.judge import judge_own
+    from gradcheck.yours import Options, own_layer, quiet, undisturbed
 
     settings = Options(**options)
     with quiet(), undisturbed():
-        case = layer_case(layer, _arrays(inputs, settings.seed), settings)
-        return judge_widely(case, settings.seed, accumulates, seconds)
+        own = own_layer(layer, _inputs(inputs, settings.seed), settings)
+        return judge_own(own, settings.seed, accumulates, seconds)
 
 
 def check_function(
@@ -66,24 +65,24 @@ def check_function(
     >>> print(check_function(affine, wrong, (5, 3), (3, 4))["w"].cause)
     every entry is -1 times the right one: the sign
     """
-    from gradcheck.bring import Options, function_case
-    from gradcheck.judge import judge_widely
-    from gradcheck.load import quiet, undisturbed
+    from gradcheck.judge import judge_own
+    from gradcheck.yours import Options, own_functions, quiet, undisturbed
 
     settings = Options(**options)
     with quiet(), undisturbed():
-        case = function_case(forward, backward, _arrays(inputs, settings.seed), settings)
-        return judge_widely(case, settings.seed, seconds=seconds)
+        own = own_functions(forward, backward, _inputs(inputs, settings.seed), settings, [])
+        return judge_own(own, settings.seed, seconds=seconds)
 
 
-def _arrays(inputs: tuple, seed: int) -> list:
+def _inputs(inputs: tuple, seed: int) -> list:
     """Random arrays where shapes were given, (5, 3); all else as it is."""
     from gradcheck.case import distinct_values
+    from gradcheck.yours import Input
 
     rng, arrays = np.random.default_rng(seed), []
     for x in inputs:
         is_shape = isinstance(x, tuple) and all(isinstance(k, int) for k in x)
         if is_shape and min(x, default=1) < 1:
             raise CannotCheck(f"expected a shape of positive sizes, got {x}")
-        arrays.append(distinct_values(x, rng, 2.5) if is_shape else x)
+        arrays.append(Input(distinct_values(x, rng, 2.5) if is_shape else x, made=is_shape))
     return arrays

@@ -5,153 +5,173 @@ import sys
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small arrays: threads only get in the way
 
+import importlib
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
-from datasets.run import console
-from datasets.run.console import option, say
+from gradcheck import console
+from gradcheck.console import say
 from gradcheck.core import CannotCheck
-from gradcheck.report import Report, table, verdict
+from gradcheck.report import Report, as_json, table, verdict
 
 NETS = ("functional", "net", "cnn")
+HERE = Path(__file__).resolve().parent
 app = typer.Typer(**console.SETTINGS)
 
 
-Words = Annotated[
-    str | None,
-    option("--params", metavar="NAMES", help="Names of the parameters, W,b, if not found."),
-]
+def option(*names: str, help: str, **settings: Any) -> Any:
+    return typer.Option(*names, help=help, show_default=False, **settings)
 
 
-@app.command()
-def main(
-    target: Annotated[str | None, typer.Argument(
-        metavar="[functional|net|cnn|FILE.py:NAME|FILE.py:FORWARD,BACKWARD]",
-        help="One of our nets, or yours.  [default: all of ours]", show_default=False)] = None,
-    shapes: Annotated[list[str] | None, option("--input", metavar="SHAPE",
-        help="Shape of an input, 5,3, one per argument; 5,3:int7 for indices; or a value.")] = None,
-    args: Annotated[str | None, option("--args", metavar="ARGS",
-        help="Arguments of the constructor, as in a call: --args '3, 4, bias=True'.")] = None,
-    params: Words = None,
-    grads: Annotated[str | None, option("--grads", metavar="NAMES",
-        help="Names of their gradients, dW,db, in the same order.")] = None,
-    forward: Annotated[str | None, option("--forward", metavar="NAME",
-        help="Name of the forward method.")] = None,
-    backward: Annotated[str | None, option("--backward", metavar="NAME",
-        help="Name of the backward one.")] = None,
-    setup: Annotated[str | None, option("--setup", metavar="CODE",
-        help="Run first, with the object as layer: --setup 'layer.build(3)'.")] = None,
-    columns: Annotated[bool, option("--columns", help="Samples are columns.")] = False,
-    label_input: Annotated[bool, option("--label_input",
-        help="The last argument of forward is labels.")] = False,
-    accumulates: Annotated[bool, option("--accumulates",
-        help="Gradients may add up from call to call.")] = False,
-    mean: Annotated[bool, option("--mean",
-        help="Gradients of parameters are divided by the batch on purpose.")] = False,
-    no_dx: Annotated[bool, option("--no_dx",
-        help="The input's gradient is not computed: a first layer.")] = False,
-    keep: Annotated[bool, option("--keep",
-        help="Leave the parameters as built; they get generic values otherwise.")] = False,
-    float64: Annotated[bool, option("--float64",
-        help="Read float64 where the file says float32.")] = False,
-    every: Annotated[bool, option("--all",
-        help="Every entry one by one, of the real nets too (784-100-10: 79,510).")] = False,
-    taylor: Annotated[bool, option("--taylor", help="The order of the remainder.")] = False,
-    sweep: Annotated[bool, option("--sweep", help="Error against step size.")] = False,
-    plant: Annotated[str | None, option("--plant", metavar="NAME",
-        help="Plant a mistake in a copy of our code; `list` lists them.")] = None,
-    hunt: Annotated[bool, option("--hunt", help="Plant a hidden one, and guess.")] = False,
-    proof: Annotated[int | None, console.number("--proof", 1,
-        "All plants, and N correct layers and nets: found, named, false alarms.",
-        show_default=False)] = None,
-    seed: Annotated[int, console.number("--seed", 0, "Same seed, same random numbers.",
-        show_default=False)] = 0,
-) -> None:  # fmt: skip
-    """Compare gradients with differences: exit 0 right, 1 wrong, 2 could not be checked."""
-    if target is not None and target not in NETS:
-        if taylor or sweep or plant or hunt or proof:
-            raise typer.BadParameter("--taylor, --sweep, --plant, --hunt, --proof are for our nets")
-        finish(own(target, shapes or [], args, accumulates, np.inf if every else 10.0, float64,
-                   params=words(params), grads=words(grads), forward=forward, backward=backward,
-                   setup=setup, columns=columns, label_input=label_input, mean=mean, keep=keep,
-                   no_dx=no_dx, seed=seed))  # fmt: skip
-    if shapes or args or params or grads:
-        raise typer.BadParameter("--input, --args, --params, --grads expect FILE.py:NAME first")
-    targets = [target] if target else list(NETS)
-    if plant:
-        show_plant(plant, seed)
-    elif hunt:
-        from gradcheck.plants.hunt import play
-
-        play(targets, None if seed == 0 else seed)
-    elif proof:
-        from gradcheck.plants.proof import proof as lines
-
-        for line in lines(proof, seed):
-            say(line)
-    elif taylor or sweep:
-        draw(targets, taylor, sweep, seed)
-    else:
-        finish_ours([report for name in targets for report in ours(name, every, seed)])
+Json = Annotated[bool, option("--json", help="Print the report as JSON.")]
+Seed = Annotated[int, option("--seed", metavar="N", min=0, help="Same seed, same random numbers.")]
+Target = Annotated[str | None, typer.Argument(
+    metavar="NET", help="functional, net or cnn.  [default: all]", show_default=False)]  # fmt: skip
 
 
-def words(text: str | None) -> list[str] | None:
-    return text.split(",") if text else None
+@app.callback()
+def about() -> None:
+    """Compare gradients with differences: exit 0 right, 1 wrong, 2 no verdict.
+
+    gradcheck [functional|net|cnn]             our networks, the same as `ours`
+
+    gradcheck FILE.py:Layer --input 5,3        a layer or loss of your own
+
+    gradcheck FILE.py:f,f_backward --input 5,3 --input 3,4
+
+    Options of each form: gradcheck ours -h, gradcheck own -h.
+    """
 
 
 # --- yours --------------------------------------------------------------------
 
 
-def own(target: str, inputs: list[str], args: str | None, accumulates: bool, seconds: float,
-        float64: bool, **options: Any) -> Report:  # fmt: skip
-    """A layer, a pair of functions or a loss out of somebody's file."""
-    from gradcheck import bring, load
-    from gradcheck.judge import judge_widely
+@app.command("own")
+def own(
+    target: Annotated[str, typer.Argument(metavar="FILE.py:NAME",
+        help="A class or function, or FORWARD,BACKWARD.", show_default=False)],
+    shapes: Annotated[list[str] | None, option("--input", metavar="SHAPE",
+        help="5,3; one per argument. 5:int4 labels, =2 a value.")] = None,
+    args: Annotated[str | None, option("--args", metavar="ARGS",
+        help="Of the constructor: --args '3, 4, bias=True'.")] = None,
+    setup: Annotated[str | None, option("--setup", metavar="CODE",
+        help="Run first: --setup 'layer.build(3)'.")] = None,
+    forward: Annotated[str | None, option("--forward", metavar="CODE",
+        help="Method, or code: 'layer.forward(X, y).mean()'.")] = None,
+    backward: Annotated[str | None, option("--backward", metavar="CODE",
+        help="Method, or code: 'layer.backward(dY, y)'.")] = None,
+    columns: Annotated[bool, option("--columns", help="Samples are columns.")] = False,
+    mean: Annotated[bool, option("--mean",
+        help="Parameters' gradients are means on purpose.")] = False,
+    seconds: Annotated[float, option("--seconds", metavar="S", min=0.1,
+        help="Give up after so long.  [default: 60]")] = 60,
+    as_json: Json = False,
+    seed: Seed = 0,
+    accumulates: Annotated[bool, option("--accumulates", help="", hidden=True)] = False,
+    no_dx: Annotated[bool, option("--no_dx", help="", hidden=True)] = False,
+    float64: Annotated[bool, option("--float64", help="", hidden=True)] = False,
+) -> None:  # fmt: skip
+    """Check a layer, a loss or a pair of functions."""
+    from gradcheck.yours import Options
 
-    module, things, names = load.load(target, float64)
-    if len(things) > 2:
-        raise CannotCheck(f"expected one class, or FORWARD,BACKWARD; got {len(things)} names")
-    if not inputs:
-        hint = "--input 5,3 (one --input for each argument)"
-        raise CannotCheck(f"say the shape of what {names[0]} takes: {hint}")
-    rng = np.random.default_rng(options["seed"])
-    arrays = [load.make_input(text, rng, 2.5) for text in inputs]
-    settings = bring.Options(**options, generators=load.generators(module))
-    thing = load.construct(module, things[0], names[0], args)
-    with load.quiet():
-        if len(things) == 2 or isinstance(thing, load.FUNCTION):
-            pair = things[0], things[1] if len(things) == 2 else None
-            case = bring.function_case(*pair, arrays, settings)
+    options = Options(forward, backward, setup, columns, mean, seed)
+    texts = [f"{text}:const" if no_dx and ":" not in text else text for text in shapes or []]
+    try:
+        with console.time_limit(seconds):
+            report = check_file(target, texts, args, options, accumulates)
+    except CannotCheck as error:
+        if as_json:
+            say(json.dumps({"verdict": "none", "reason": str(error)}))
+        raise
+    finish([report], as_json, [str(report)])
+
+
+def check_file(
+    target: str, texts: list[str], args: str | None, options: Any, accumulates: bool
+) -> Report:
+    """What FILE.py:NAME is, with inputs as the command line says them."""
+    import types
+
+    from gradcheck import yours
+    from gradcheck.judge import judge_own
+
+    with yours.quiet(), yours.undisturbed():
+        things, names, notes = yours.load(target)
+        if not texts:
+            raise CannotCheck(
+                f"say the shape of what {names[0]} takes: --input 5,3 (one --input for each "
+                "argument; labels are --input 5:int4)"
+            )
+        rng = np.random.default_rng(options.seed)
+        inputs = [yours.make_input(text, rng, 2.5) for text in texts]
+        functions = types.FunctionType, types.BuiltinFunctionType, np.ufunc
+        if len(things) == 2 or isinstance(things[0], functions):
+            other = things[1] if len(things) == 2 else None
+            own = yours.own_functions(things[0], other, inputs, options, names)
         else:
-            case = bring.layer_case(thing, arrays, settings, names[0])
-        return judge_widely(case, options["seed"], accumulates, seconds)
+            thing = yours.construct(things[0], names[0], args)
+            own = yours.own_layer(thing, inputs, options, names[0])
+        own.notes += notes
+        return judge_own(own, options.seed, accumulates)
 
 
-def finish(report: Report) -> None:
-    say(str(report))
-    say(verdict([report]))
-    raise typer.Exit(0 if report.ok else 1)
+def finish(reports: list[Report], as_json_too: bool, lines: list[str]) -> None:
+    """Print, and exit with 0 if all is right, 1 if not."""
+    if as_json_too:
+        say(json.dumps(as_json(reports), indent=1))
+    else:
+        say("\n".join([*lines, verdict(reports)]))
+    raise typer.Exit(0 if all(r.ok for r in reports) else 1)
 
 
 # --- ours ---------------------------------------------------------------------
 
 
-def ours(target: str, every: bool, seed: int) -> Iterator[Report]:
+def targets(target: str | None) -> list[str]:
+    if not (HERE / "ours").is_dir():
+        raise CannotCheck(
+            "the three networks are in the clone of the project; here it checks what is yours: "
+            "gradcheck FILE.py:NAME --input 5,3"
+        )
+    if target is not None and target not in NETS:
+        raise CannotCheck(
+            f"expected functional, net, cnn or FILE.py:NAME, got {target!r}; "
+            "gradcheck -h lists the commands"
+        )
+    return [target] if target else list(NETS)
+
+
+@app.command("ours")
+def ours(
+    target: Target = None,
+    every: Annotated[bool, option("--all",
+        help="Every entry of the real nets, one by one: 784-100-10 has 79,510.")] = False,
+    as_json: Json = False,
+    seed: Seed = 0,
+) -> None:  # fmt: skip
+    """Check our networks, from layers to nets on digits."""
+    reports: list[Report] = []
+    for name in targets(target):
+        found = list(reports_on(name, every, seed))
+        reports += found
+        if not as_json:
+            say("\n".join([{"functional": "functional_net"}.get(name, name), *table(found)]))
+    finish(reports, as_json, [])
+
+
+def reports_on(target: str, every: bool, seed: int) -> Iterator[Report]:
     """Small cases with every entry; then the real net, along directions or (--all) every entry."""
     from gradcheck.judge import judge_widely
     from gradcheck.ours import real, specimens
 
-    reports = []
     for case in specimens.CASES[target](np.random.default_rng(seed)):
-        reports.append(judge_widely(case, seed))
-    reports.append(
-        real.every_entry(target, progress, seed) if every else real.judge_real(target, seed)
-    )
-    say("\n".join([{"functional": "functional_net"}.get(target, target), *table(reports)]))
-    yield from reports
+        yield judge_widely(case, seed)
+    yield real.every_entry(target, progress, seed) if every else real.judge_real(target, seed)
 
 
 def progress(ticks: Iterator, total: int) -> Iterator:
@@ -164,45 +184,104 @@ def progress(ticks: Iterator, total: int) -> Iterator:
     return iter(track(ticks, "entries", total=total, console=Console(stderr=True)))
 
 
-def finish_ours(reports: list[Report]) -> None:
-    say(verdict(reports))
-    raise typer.Exit(0 if all(reports) else 1)
-
-
-def draw(targets: list[str], taylor: bool, sweep: bool, seed: int) -> None:
+@app.command("taylor")
+def taylor(target: Target = None, seed: Seed = 0) -> None:
+    """The order of the remainder: 2 right, 1 wrong."""
     from gradcheck import taylor as pictures
-    from gradcheck.ours import specimens
 
-    if taylor:
-        for target in targets:
-            cases = specimens.CASES[target](np.random.default_rng(seed))
-            case = [c for c in cases if c.name.startswith("net")][-1]
-            case.name = f"{target}, {case.name}"
-            say("\n".join(pictures.taylor(case, seed)))
-    if sweep:
-        say("\n".join(pictures.sweep(pictures.tanh_layer)))
+    for name in targets(target):
+        from gradcheck.ours import specimens
+
+        cases = specimens.CASES[name](np.random.default_rng(seed))
+        case = [c for c in cases if c.name.startswith("net")][-1]
+        case.name = f"{name}, {case.name}"
+        say("\n".join(pictures.taylor(case, seed)))
 
 
-def show_plant(name: str, seed: int) -> None:
+@app.command("sweep")
+def sweep() -> None:
+    """Error against step size, float64 and float32."""
+    from gradcheck import taylor as pictures
+
+    say("\n".join(pictures.sweep(pictures.tanh_layer)))
+
+
+# --- plants -------------------------------------------------------------------
+
+
+@app.command("plants")
+def plants(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", show_default=False,
+        help="Plant this one and see it found.  [default: list all]")] = None,
+    seed: Seed = 0,
+) -> None:  # fmt: skip
+    """Plant a mistake in our code, and see it found."""
+    targets(None)
     from gradcheck.plants import PLANTS, diff, examine
 
-    if name == "list":
-        for p in PLANTS:
-            say(f"{p.name:36} {p.file}, {p.function}")
-        return
     found = [p for p in PLANTS if p.name == name]
+    if not name:
+        say("\n".join(f"{p.name:36} {p.file}, {p.function}" for p in PLANTS))
+        return
     if not found:
         near = [p.name for p in PLANTS if name.lower() in p.name]
-        raise CannotCheck(f"no plant {name!r}; {', '.join(near) or '--plant list lists them'}")
+        raise CannotCheck(f"no plant {name!r}; {', '.join(near) or '`plants` lists them'}")
     say("\n".join(diff(found[0])) + "\n")
-    harvest = examine(found[0], seed)
-    say("\n".join(str(report) for report in harvest.reports))
-    if harvest.trouble:
-        say(f"the planted code raised {harvest.trouble}")
-    say(f"\nFOUND  {name}" if harvest.found else f"\nNOT FOUND  {name}")
-    raise typer.Exit(1 if harvest.found else 0)
+    findings = examine(found[0], seed)
+    say("\n".join(str(report) for report in findings.reports))
+    if findings.trouble:
+        say(f"the planted code raised {findings.trouble}")
+    say(f"\nFOUND  {name}" if findings.found else f"\nNOT FOUND  {name}")
+    raise typer.Exit(1 if findings.found else 0)
+
+
+@app.command("hunt")
+def hunt(target: Target = None, seed: Seed = 0) -> None:
+    """A hidden mistake is planted: which of five is it?"""
+    chosen = targets(target)
+    from gradcheck.plants.hunt import play
+
+    play(chosen, None if seed == 0 else seed)
+
+
+@app.command("proof")
+def proof(
+    count: Annotated[int, typer.Argument(metavar="N", min=1, show_default=False,
+        help="So many correct layers and nets.  [default: 1000]")] = 1000,
+    seed: Seed = 0,
+) -> None:  # fmt: skip
+    """All plants found? N correct nets left in peace?"""
+    targets(None)
+    from gradcheck.plants.proof import proof as lines
+
+    for line in lines(count, seed):
+        say(line)
+
+
+# --- the door -----------------------------------------------------------------
+
+
+def with_command(args: list[str], known: set[str]) -> list[str]:
+    """`functional` and nothing mean ours, FILE.py:NAME means own."""
+    if args and (args[0] in known or args[0] in ("-h", "--help")):
+        return args
+    spec = any(":" in a or a.endswith(".py") for a in args if not a.startswith("-"))
+    return ["own" if spec else "ours", *args]
+
+
+def main() -> None:
+    """The console script `gradcheck`; in the clone the clone's own code runs."""
+    clone = Path.cwd() / "gradcheck"
+    if (clone / "ours").is_dir() and clone.resolve() != HERE:
+        os.execv(sys.executable, [sys.executable, "-m", "gradcheck", *sys.argv[1:]])
+    if (HERE / "learn" / "commands.py").is_file():
+        commands = importlib.import_module("gradcheck.learn.commands").COMMANDS
+        for name, function in commands.items():
+            app.command(name)(function)
+    known = {c.name or "" for c in app.registered_commands}
+    called = "gradcheck" if Path(sys.argv[0]).stem == "gradcheck" else "python -m gradcheck"
+    console.run(app, called, with_command(sys.argv[1:], known))
 
 
 if __name__ == "__main__":
-    sys.argv[0] = "gradcheck"  # the name in front of a one-line error
-    console.run(app)
+    main()

@@ -68,7 +68,7 @@ class Case:
     def backward(self, dy: Array) -> dict[str, Array]:
         forward, backward = self.open()
         forward()
-        return backward(dy)
+        return {name: np.array(np.nan if g is None else g) for name, g in backward(dy).items()}
 
 
 class Checked(NamedTuple):

@@ -5,12 +5,21 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from gradcheck import core, rules
-from gradcheck.case import Array, Case, check_case, choose_upstream, directions, upstream
+from gradcheck.case import (
+    Array,
+    Case,
+    Checked,
+    check_case,
+    choose_upstream,
+    directions,
+    upstream,
+)
 from gradcheck.core import RIGHT, RTOL, Result
 from gradcheck.explain import explain
 from gradcheck.report import Report, Row
+from gradcheck.yours.own import Own
 
-__all__ = ["Parts", "judge", "judge_widely", "blame_parts"]
+__all__ = ["Parts", "judge", "judge_widely", "judge_own", "blame_parts"]
 
 Parts = Iterator[tuple[str, Case, Array]]  # a layer of a net alone, and its upstream gradient there
 
@@ -20,19 +29,27 @@ def judge(case: Case, seed: int = 0, accumulates: bool = False, seconds: float =
     rng = np.random.default_rng(seed)
     written = rules.mutations(case, choose_upstream(case, case.forward(), rng))
     checked = check_case(case, rng, seconds)
-    report = Report(case.name, breaches=written, notes=list(case.notes))
-    for name, result in checked.results.items():
-        if checked.dy.ndim < 2:  # a loss, or one of every sample
-            result = _forgive_epsilon(name, result, report.notes)
-        row = Row(name, case.arrays[name].shape, result, sampled=checked.sampled)
-        if not row.ok:
-            row.cause = explain(case, name, checked)
-        report.rows.append(row)
+    report = Report(case.name, breaches=written)
+    report.rows = _rows(case, checked, report.notes)
     if not written:
-        report.breaches += rules.breaches(case, checked.dy, rng, accumulates)
+        report.breaches += rules.breaches(case, checked.dy, rng, report.notes, accumulates)
+    report.notes[:0] = case.notes
     if not report.ok and case.blame:
         report.blame = case.blame({row.name for row in report.rows if not row.ok}, rng)
     return report
+
+
+def _rows(case: Case, checked: Checked, notes: list[str], said: str = "") -> list[Row]:
+    """One row for every array; a wrong one with its cause."""
+    rows = []
+    for name, result in checked.results.items():
+        if checked.dy.ndim < 2:  # a loss, or one of every sample
+            result = _forgive_epsilon(name, result, notes)
+        row = Row(name + said, case.arrays[name].shape, result, sampled=checked.sampled)
+        if not row.ok:
+            row.cause = explain(case, name, checked)
+        rows.append(row)
+    return rows
 
 
 def blame_parts(parts: Callable[[], Parts], rng: np.random.Generator) -> str | None:
@@ -89,23 +106,25 @@ def judge_widely(
 ) -> Report:
     """As judge, and for a layer also where it saturates (inputs up to +-10) and where they tie."""
     report = judge(case, seed, accumulates, seconds)
-    X = case.arrays.get("X")
+    name = next(iter(case.inputs), "")
+    X = case.arrays.get(name)
     if not report.ok or not case.takes_upstream or X is None or not np.ndim(case.forward()):
         return report
-    wide = _wide(case, X, seed, accumulates, seconds)
+    wide = _elsewhere(case, X, 4 * X, seed, accumulates, seconds)
     if wide is not None and not wide.ok:
         wide.notes.append("this shows at inputs up to +-10; up to +-2.5 all is right")
         return wide
-    tied = _tied(case, X, np.random.default_rng(seed))
-    if tied is not None and not tied.ok:
-        report.rows.append(tied)
+    tied = _tied(case, name, np.random.default_rng(seed))
+    report.rows += [tied] if tied is not None and not tied.ok else []
     return report
 
 
-def _wide(case: Case, X: Array, seed: int, accumulates: bool, seconds: float) -> Report | None:
-    """Caps, as in min(x, 6), are not met by small inputs."""
+def _elsewhere(
+    case: Case, X: Array, values: Array, seed: int, accumulates: bool, seconds: float
+) -> Report | None:
+    """The case with other values in X. Caps, as in min(x, 6), are not met by small inputs."""
     before = X.copy()
-    X *= 4
+    X[...] = values
     try:
         return judge(case, seed, accumulates, seconds)
     except core.CannotCheck:
@@ -114,27 +133,93 @@ def _wide(case: Case, X: Array, seed: int, accumulates: bool, seconds: float) ->
         X[...] = before
 
 
-def _tied(case: Case, X: Array, rng: np.random.Generator) -> Row | None:
+def _tied(case: Case, name: str, rng: np.random.Generator) -> Row | None:
     """With ties (most of an image is background) a shift of all entries tells what no entry can.
 
     A max pooling that gives the gradient to every winner is right in each entry, for any value
-    between the slopes is; but the shares of a window add up to more than its gradient.
+    between the slopes is; but the shares of a window add up to more than its gradient. All windows
+    together, then some of them one by one: two mistakes could cancel.
     """
+    X = case.arrays[name]
     before, levels = X.copy(), np.array([-1.37, -0.61, 0.43, 1.19])
     X[...] = rng.choice(levels if X.min() < 0 else abs(levels), X.shape)
     try:
         y = case.forward()
-        dy = upstream(y, rng)
         if not np.isfinite(y).all():
             return None
-        grad = np.asarray(case.backward(dy)["X"])
-        result = directions(case.forward, X, grad, dy, [np.ones(X.shape)])
+        alone = rng.permutation(y.size)[:12]
+        for dy in (upstream(y, rng), *(_one_output(y, k) for k in alone)):
+            grad = np.asarray(case.backward(dy)[name])
+            result = directions(case.forward, X, grad, dy, [np.ones(X.shape)])
+            if result.wrong.any():
+                cause = "right without ties, wrong where entries are equal: " + TIES
+                return Row(f"{name}, with ties", X.shape, result, cause, sampled=True)
     except core.CannotCheck:
         return None
     finally:
         X[...] = before
-    cause = (
-        "right without ties, wrong where entries are equal: if this is a max, every winner of a "
-        "window gets the gradient; one of them must (an image's background ties everywhere)"
-    )
-    return Row("X, with ties", X.shape, result, cause, sampled=True)
+    return None
+
+
+TIES = (
+    "if this is a max, every winner of a window gets the gradient; one of them must "
+    "(an image's background ties everywhere)"
+)
+
+
+def _one_output(y: Array, k: int) -> Array:
+    dy = np.zeros(y.shape)
+    dy.flat[k] = 1.0
+    return dy
+
+
+# --- a learner's own ----------------------------------------------------------
+
+
+def judge_own(own: Own, seed: int = 0, accumulates: bool = False, seconds: float = 10.0) -> Report:
+    """As judge_widely; then where mistakes hide: a batch of one, another mask, ..."""
+    case = own.case()
+    report = judge_widely(case, seed, accumulates, seconds)
+    report.breaches += own.breaches
+    if _is_vacuous(report):
+        report = _somewhere_steeper(case, report, seed, accumulates, seconds)
+    for said, variant in own.variants() if report.ok else ():
+        rows = _variant_rows(variant, said, seed, report.notes)
+        report.rows += [row for row in rows if not row.ok]
+        if not report.ok:
+            report.notes.append(f"this shows with {said}; else all is right")
+            break
+    return report
+
+
+def _variant_rows(variant: Own, said: str, seed: int, notes: list[str]) -> list[Row]:
+    """What cannot be checked there is a note: forward ran, so that backward should."""
+    case = variant.case()
+    try:
+        checked = check_case(case, np.random.default_rng(seed), seconds=0.5)
+    except core.CannotCheck as error:
+        if "backward raised" in str(error):
+            notes.append(f"with {said} {error}")
+        return []
+    return _rows(case, checked, [], f", {said}")
+
+
+def _is_vacuous(report: Report) -> bool:
+    """Every gradient is 0, on both sides: a backward that returns zeros would pass."""
+    flat = [abs(r.result.numeric).max(initial=0) <= r.result.noise for r in report.rows]
+    return report.ok and bool(flat) and all(flat)
+
+
+def _somewhere_steeper(
+    case: Case, report: Report, seed: int, accumulates: bool, seconds: float
+) -> Report:
+    X = case.arrays.get(next(iter(case.inputs), ""))
+    for scale in (1e-3, 30.0) if X is not None else ():
+        other = _elsewhere(case, X, scale * X, seed, accumulates, seconds)  # type: ignore[arg-type, operator]
+        if other is not None and not _is_vacuous(other):
+            other.notes.append(
+                f"inputs are {scale:g} times the usual ones: there all gradients are 0"
+            )
+            return other
+    report.notes.append("every gradient is 0 here, so that a backward of zeros would pass as well")
+    return report

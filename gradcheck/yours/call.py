@@ -1,0 +1,388 @@
+"""How a learner's forward and backward are called, and one life of the object that has them."""
+
+import copy
+import inspect
+import re
+import sys
+import types
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gradcheck.case import Array, Constant, argument_copy
+from gradcheck.core import CannotCheck
+from gradcheck.yours.load import guarded, seeded
+from gradcheck.yours.walk import Path, copied, get, is_real, put, same, walk
+
+__all__ = ["Call", "Life", "arguments", "is_code", "bind_forward", "bind_backward", "STRONG"]
+
+TRAIN = re.compile(r"(is_?)?train(ing)?(_?(flag|flg|mode|phase))?|(with|requires)_grad", re.I)
+TEST = re.compile(r"(is_?)?(test(ing)?|infer(ence)?|eval(uate)?|predict(ing)?)(_?\w+)?", re.I)
+RATE = re.compile(r"_?(lr|l_rate|learn(ing)?_?(rate|step)|eta|step_?size|alpha)", re.I)
+CACHE = re.compile(r"cache[sd]?|ctx|context|mem(ory)?|tape|saved|intermediates?|.*_cache", re.I)
+STRONG = re.compile(  # names that only a label has
+    r"y_?(true|real|actual|target|labels?|train|(one_?)?hot)|true\w*|actual\w*|targets?|t_?true|"
+    r"labels?|ground_?truth|gt|one_?hot\w*|truth|expected\w*|desired\w*|[yt]_?labels?|label_\w*|"
+    r"target_\w*|answers?|gold",
+    re.I,
+)
+Kind = inspect.Parameter
+
+
+def is_code(text: Any) -> bool:
+    """--forward "layer.forward(X).mean()" is code, --forward fprop a name."""
+    return isinstance(text, str) and not text.isidentifier()
+
+
+def arguments(function: Any) -> list[inspect.Parameter]:
+    """The arguments of a function; none where Python does not know them."""
+    try:
+        all_ = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p for p in all_ if p.kind is not Kind.VAR_KEYWORD]
+
+
+class Optimizer:
+    """In the place of theirs: one plain step of size 1, so that W before - W after is dW."""
+
+    lr = learning_rate = 1.0
+
+    def update(self, w: Any, grad: Any, *more: Any) -> Any:
+        return w - grad
+
+    __call__ = step = optimize = update
+
+
+class Context(types.SimpleNamespace):
+    """What a function in the style of autograd.Function saves for its backward pass."""
+
+    saved_tensors: tuple = ()
+
+    def save_for_backward(self, *values: Any) -> None:
+        self.saved_tensors = self.saved_values = values
+
+
+class Autograd:
+    """A layer whose tensors differentiate themselves: backward of (out * dY).sum()."""
+
+    def __init__(self, layer: Any, forward: str, tensor: type) -> None:
+        self.layer, self.how, self.tensor = layer, forward, tensor
+
+    def forward(self, X: Array) -> Array:
+        self.x = self.tensor(X)
+        self.out = getattr(self.layer, self.how)(self.x)
+        return np.asarray(self.out.data)
+
+    def backward(self, dY: Array) -> Any:
+        (self.out * self.tensor(dY)).sum().backward()
+        grad = self.x.grad
+        return getattr(grad, "data", grad) if not isinstance(grad, np.ndarray) else grad
+
+    def zero_grad(self) -> None:
+        """Autograds add up until told otherwise."""
+        for path, grad in walk(self.layer):
+            if path[-1] == "grad":
+                put(self.layer, path, grad * 0)
+
+
+def tensor_class(thing: Any) -> type | None:
+    """The class of a parameter that has .data, .grad and .backward()."""
+    for path, _ in walk(thing):
+        owner = get(thing, path[:-1]) if path else None
+        if path and path[-1] == "data" and hasattr(owner, "grad"):
+            return type(owner) if callable(getattr(owner, "backward", None)) else None
+    return None
+
+
+# --- arguments ----------------------------------------------------------------
+
+
+def _flag(p: inspect.Parameter) -> Any:
+    """True for training=..., False for test=..., "train" for mode=...; else None."""
+    if TRAIN.fullmatch(p.name):
+        return True
+    if p.name in ("mode", "phase") and not isinstance(p.default, bool):
+        return "train"
+    return False if TEST.fullmatch(p.name) else None
+
+
+def bind_forward(function: Any, inputs: list[Any]) -> tuple[dict[str, Any], list[str]]:
+    """(argument -> value, arguments that still want one): given in order, or by their names."""
+    named = {i.name: i.value for i in inputs if i.name}
+    values = [i.value for i in inputs if not i.name]
+    bound: dict[str, Any] = {}
+    ps = arguments(function)
+    if not ps or any(p.kind is Kind.VAR_POSITIONAL for p in ps):
+        return {f"x{k}": v for k, v in enumerate(values)} | named, []
+    context = [p.name for p in ps if p.name in ("ctx", "context")]
+    required = [p for p in ps if p.default is p.empty and p.name not in context]
+    optional = [p for p in ps if p.default is not p.empty and not isinstance(p.default, bool)]
+    for p in required + optional:
+        if p.name in named:
+            bound[p.name] = named.pop(p.name)
+        elif values:
+            bound[p.name] = values.pop(0)
+    missing = [p.name for p in required if p.name not in bound]
+    for p in ps:
+        if p.name in context:
+            bound[p.name] = Context()
+        elif p.name not in bound and _flag(p) is not None and type(p.default) in (bool, str, type):
+            bound[p.name] = _flag(p)
+    if values or named:
+        raise CannotCheck(
+            f"{len(inputs)} --input were given, forward{inspect.signature(function)} takes "
+            f"{len(required)}: {', '.join(p.name for p in required + optional)}"
+        )
+    order = [p.name for p in ps if p.name in bound]
+    return {name: bound[name] for name in order}, [n for n in missing if n not in bound]
+
+
+def bind_backward(function: Any, given: dict[str, Any]) -> tuple[dict[str, str], list[str]]:
+    """(argument -> where its value comes from, arguments whose names tell nothing).
+
+    given: the arguments of forward, with the defaults that it has for them.
+    """
+    known: dict[str, str] = {}
+    unknown, spare = [], []
+    ps = arguments(function)
+    several = sum(p.default is p.empty for p in ps) > 1
+    for p in ps:
+        required = p.default is p.empty
+        if p.kind is Kind.VAR_POSITIONAL:
+            spare.append("*")
+        elif p.name in ("ctx", "context"):
+            known[p.name] = "context"
+        elif p.name in given and (several or not required):
+            known[p.name] = f"in {p.name}"
+        elif CACHE.fullmatch(p.name):
+            known[p.name] = "cache"
+        elif _flag(p) is not None and type(p.default) in (bool, str):
+            known[p.name] = "flag"
+        elif RATE.fullmatch(p.name) and (several or not required):
+            known[p.name] = "rate"
+        elif re.fullmatch(r"opt(im|imi[sz]er)?", p.name, re.I):
+            known[p.name] = "optimizer"
+        elif required:
+            unknown.append(p.name)
+        elif p.default is None:
+            spare.append(p.name)
+    return known, unknown or spare[: not known or "cache" not in known.values()]
+
+
+# --- calls --------------------------------------------------------------------
+
+
+@dataclass
+class Call:
+    """An object (or None, for functions), its two functions, and what they are called with."""
+
+    thing: Any
+    forward: Any  # a function, the name of a method, or code
+    backward: Any  # the same, or None: forward returns (loss, gradients)
+    given: dict[str, Any]  # argument of forward -> value
+    plan: dict[str, str] = field(default_factory=dict)  # argument of backward -> source
+    reduction: str = ""  # "", "derivative", "sum", "mean", "mean of samples"
+    label: str = ""  # which argument of forward is one
+    resets: tuple[str, ...] = ()  # methods to call before a second pass
+    output: Path | None = None  # where forward leaves its output if it returns nothing
+    scope: dict[str, Any] = field(default_factory=dict)  # names for code
+    seed: int = 0
+    writes_dy: bool = False  # dX is returned in dY's own memory
+
+    @property
+    def upstreams(self) -> int:
+        if self.reduction == "derivative":
+            return 1
+        if is_code(self.backward):
+            return int("dY" in self.backward)
+        return sum(source.startswith("dY") for source in self.plan.values())
+
+    @property
+    def first(self) -> str:
+        """The first argument that is an array of real numbers."""
+        return next((n for n, v in self.given.items() if is_real(v) and n != self.label), "")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the first such argument."""
+        return np.shape(self.given[self.first]) if self.first else ()
+
+    def function(self, which: str, thing: Any) -> Any:
+        how = getattr(self, which)
+        return getattr(thing, how) if isinstance(how, str) and not is_code(how) else how
+
+
+class Life:
+    """One copy of the object: forward as often as you like, then backward."""
+
+    def __init__(self, call: Call) -> None:
+        self.call, self.thing = call, copied(call.thing)
+        self.outputs: list[Any] = []
+        self.rest: list[Any] = []  # what forward returned besides arrays
+        self.returned: Any = None
+        self.used = False
+
+    def forward(self) -> Array:
+        seeded(self.call.seed)
+        for name in self.call.resets if self.used else ():
+            getattr(self.thing, name)()
+        self.values = {
+            k: argument_copy(v) if isinstance(v, np.ndarray) else copy.deepcopy(v)
+            for k, v in self.call.given.items()
+        }
+        returned = self._run("forward", self.values)
+        self._split(self._left_behind() if returned is None else returned)
+        return self._as_one()
+
+    def backward(self, dy: Array) -> Any:
+        """What backward returns: gradients or None."""
+        self.used = True
+        call = self.call
+        if call.backward is None:
+            self.returned = self.rest[0] if len(self.rest) == 1 else self.rest
+            return self.returned
+        sources = self._sources(dy)
+        given = {name: sources[source] for name, source in call.plan.items() if source in sources}
+        self.dy = sources.get("dY")
+        self.returned = self._run("backward", given)
+        if call.reduction == "derivative":
+            with guarded("the derivative times dY"):
+                self.returned = self.returned * dy
+        return self.returned
+
+    # what is handed over
+
+    def _sources(self, dy: Array) -> dict[str, Any]:
+        given = self.defaults | self.values
+        sources = {f"in {name}": value for name, value in given.items()}
+        sources |= {f"held {p}": a for p, a in walk(self.thing) if isinstance(a, np.ndarray)}
+        sources |= {"rate": 1.0, "optimizer": Optimizer(), "out": self.outputs[0], "flag": True}
+        rest = [*self.outputs[max(1, self.call.upstreams) :], *self.rest]
+        sources["cache"] = rest[0] if len(rest) == 1 else tuple(rest)
+        sources["context"] = next((v for v in given.values() if isinstance(v, Context)), None)
+        shapes = [np.shape(out) for out in self.outputs[: max(1, self.call.upstreams)]]
+        ends = np.cumsum([int(np.prod(s)) for s in shapes])[:-1]
+        for k, piece in enumerate(np.split(np.asarray(dy).ravel(), ends)):
+            whole = argument_copy(np.asarray(dy)) if len(shapes) == 1 else piece.reshape(shapes[k])
+            if self.call.writes_dy:
+                whole = np.array(whole)
+            sources["dY" + str(k or "")] = whole if whole.ndim else float(whole)
+        return sources
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The arguments of forward that nobody gave, as backward may want them."""
+        how = self.call.function("forward", self.thing)
+        ps = [] if is_code(how) else arguments(how)
+        return {p.name: p.default for p in ps if p.default is not p.empty}
+
+    def _run(self, which: str, given: dict[str, Any]) -> Any:
+        function = self.call.function(which, self.thing)
+        with guarded(which, self._advice):
+            if is_code(function):
+                names = dict(self.call.scope, np=np, layer=self.thing, **self.values)
+                names |= {"X": next(iter(self.values.values()), None)}
+                names |= given if which == "forward" else self._sources_by_name()
+                return eval(function, names)
+            loose = [v for k, v in given.items() if re.fullmatch(r"\*|x\d+", k)]
+            ps = {p.name: p.kind for p in arguments(function)}
+            for name, value in given.items():
+                if ps.get(name) is Kind.POSITIONAL_ONLY:
+                    loose.append(value)
+            named = {k: v for k, v in given.items() if ps.get(k, Kind.VAR_POSITIONAL) not in
+                     (Kind.POSITIONAL_ONLY, Kind.VAR_POSITIONAL)}  # fmt: skip
+            return function(*loose, **named)
+
+    # what comes back
+
+    def _left_behind(self) -> Any:
+        """Nothing returned: the array that forward set last, the one called output first."""
+        if self.call.output is not None:
+            return get(self.thing, self.call.output)
+        before = dict(walk(self.call.thing))
+        given = [v for v in self.values.values() if isinstance(v, np.ndarray)]
+        new = [
+            path
+            for path, a in walk(self.thing)
+            if not any(a is v for v in given) and not (path in before and same(before[path], a))
+        ]
+        named = [
+            p for p in new if re.search(r"out|result|loss|y_?hat|activation", str(p[-1]), re.I)
+        ]
+        if not new:
+            raise CannotCheck(
+                "forward returned None, and set no array like self.output: a forgotten return?"
+            )
+        self.call.output = (named or new)[-1]
+        return get(self.thing, self.call.output)
+
+    def _split(self, returned: Any) -> None:
+        """y; (y, cache); (h, c); {"out": y}: what is no array of numbers is no output."""
+        parts = list(returned.values()) if isinstance(returned, dict) else returned
+        parts = list(parts) if isinstance(parts, (tuple, list)) else [parts]
+        numbers = all(isinstance(p, (float, np.floating)) for p in parts)
+        if isinstance(returned, list) and numbers:
+            parts = [np.array(parts)]
+        self.outputs = [p for p in parts if _is_number(p)]
+        self.rest = [p for p in parts if not _is_number(p)]
+        if not self.outputs:
+            kind = ", ".join(type(p).__name__ for p in parts) or "nothing"
+            raise CannotCheck(
+                f"forward returned {kind}, expected an array or a number{_tensor(parts)}"
+            )
+        if self.call.backward is None:  # one function that returns (loss, gradients)
+            self.outputs, self.rest = self.outputs[:1], [*self.outputs[1:], *self.rest]
+
+    def _as_one(self) -> Array:
+        """The outputs whose upstream gradients backward takes, as one array."""
+        used = [np.asarray(out) for out in self.outputs[: max(1, self.call.upstreams)]]
+        used = [a.astype(np.float64) if a.dtype.kind in "iub" else a for a in used]
+        y = used[0] if len(used) == 1 else np.concatenate([a.ravel() for a in used])
+        if y.dtype.kind != "f":
+            raise CannotCheck(f"forward returned an array of {y.dtype}, expected real numbers")
+        how = self.call.reduction
+        if how == "sum":
+            return y.sum()
+        if how == "mean":
+            return y.mean()
+        return y.sum() / len(y) if how == "mean of samples" else y
+
+    def _sources_by_name(self) -> dict[str, Any]:
+        """For code: dY, out, cache and the arguments of forward."""
+        return {"dY": self.dy, "out": self.outputs[0], "cache": self.rest}
+
+    @staticmethod
+    def _advice(error: BaseException) -> str:
+        said = str(error)
+        if isinstance(error, AttributeError) or "None" in said or isinstance(error, KeyError):
+            return " (built by another call? --setup 'layer.build(3)')"
+        if re.search(r"integer|indices|slice", said):
+            return " (labels or indices? --input 5:int4; a whole number? --input =2)"
+        return ""
+
+
+def _is_number(value: Any) -> bool:
+    """An array of numbers, or a number; a flag or a count is none."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "fiubc" and not isinstance(value, Constant)
+    return isinstance(value, (float, int, np.number)) and not isinstance(value, bool)
+
+
+def _tensor(parts: list[Any]) -> str:
+    """An autograd: how it can be checked."""
+    kinds = [type(p).__name__ for p in parts if hasattr(p, "backward") and hasattr(p, "data")]
+    if not kinds:
+        return ""
+    T = kinds[0]
+    return (
+        f": of a {T}, say --forward 'layer({T}(X)).data' "
+        f"--backward '(layer({T}(X)) * {T}(dY)).sum().backward()' --input 5,3:const"
+    )
+
+
+def module_scope(thing: Any) -> dict[str, Any]:
+    """The names in the file that an object comes from."""
+    module = sys.modules.get(getattr(thing, "__module__", None) or type(thing).__module__)
+    return dict(vars(module)) if module else {}

@@ -1,0 +1,369 @@
+"""A learner's file: import it, find what is named in it, build it, make its inputs."""
+
+import ast
+import contextlib
+import importlib
+import importlib.machinery
+import importlib.util
+import inspect
+import io
+import random
+import re
+import sys
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gradcheck.case import Constant, distinct_values
+from gradcheck.console import LIBRARIES, where
+from gradcheck.core import CannotCheck
+
+__all__ = [
+    "Input",
+    "load",
+    "construct",
+    "make_input",
+    "quiet",
+    "guarded",
+    "seeded",
+    "undisturbed",
+    "remember_generators",
+]
+
+DEFAULT_RNG = np.random.default_rng
+STATES: list[tuple[np.random.Generator, Any]] = []  # of the generators of a learner's modules
+
+
+# --- around their code --------------------------------------------------------
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Their prints and warnings stay out of our table; nan is looked for, not warned of."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with np.errstate(all="ignore"):
+            yield
+
+
+@contextlib.contextmanager
+def guarded(doing: str, advise: Callable[[BaseException], str] | None = None) -> Iterator[None]:
+    """Whatever their code raises becomes one line: file, line, source, and what to try next."""
+    try:
+        with quiet():
+            yield
+    except CannotCheck:
+        raise
+    except (Exception, SystemExit) as error:
+        advice = advise(error) if advise else ""
+        raise CannotCheck(f"{doing} raised {_raised(error)}{advice}{_missing_note()}") from error
+
+
+def _raised(error: BaseException) -> str:
+    """ValueError: what it says (file.py:17: the line)."""
+    said = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}{': ' * bool(said)}{said} ({where(error)})"
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """The global random generators go on afterwards as if nothing had been."""
+    theirs, pythons = np.random.get_state(), random.getstate()  # noqa: NPY002
+    np.random.default_rng = _seeded_rng
+    try:
+        yield
+    finally:
+        np.random.default_rng = DEFAULT_RNG
+        np.random.set_state(theirs)  # noqa: NPY002
+        random.setstate(pythons)
+
+
+def _seeded_rng(seed: Any = None) -> np.random.Generator:
+    """In the place of default_rng: without a seed it would be new chance in every call."""
+    return DEFAULT_RNG(_seeded_rng.seed if seed is None else seed)  # type: ignore[attr-defined]
+
+
+_seeded_rng.seed = 0  # type: ignore[attr-defined]
+
+
+def seeded(seed: int = 0) -> None:
+    """The same chance before every forward pass: all generators start again."""
+    np.random.seed(seed)  # noqa: NPY002  (it is theirs)
+    random.seed(seed)
+    _seeded_rng.seed = seed  # type: ignore[attr-defined]
+    for generator, state in STATES:
+        fresh = DEFAULT_RNG(seed) if seed else None
+        generator.bit_generator.state = fresh.bit_generator.state if fresh else state
+
+
+def remember_generators(scope: dict[str, Any]) -> None:
+    """The random generators of their module: put back before every forward pass."""
+    found = [v for v in scope.values() if isinstance(v, np.random.Generator)]
+    STATES[:] = [(v, v.bit_generator.state) for v in found]
+
+
+# --- import -------------------------------------------------------------------
+
+
+def load(spec: str) -> tuple[list[Any], list[str], list[str]]:
+    """FILE.py:Name, FILE.py:forward,backward or FILE.py:forward,OTHER.py:backward.
+
+    The objects, their names, and notes on what was done to import them.
+    """
+    things, names, path = [], [], ""
+    for part in spec.split(","):
+        before, colon, name = part.strip().rpartition(":")
+        path = before if colon else path
+        if not path or not name or name.endswith(".py"):
+            raise CannotCheck(
+                f"expected functional, net, cnn or FILE.py:NAME, got {spec!r}: "
+                "which class or function?"
+            )
+        module = _import(path)
+        things.append(_find(module, name, path))
+        names.append(name)
+    if len(things) > 2:
+        raise CannotCheck(f"expected one class, or FORWARD,BACKWARD; got {len(things)} names")
+    return things, names, _notes()
+
+
+def _find(module: types.ModuleType, name: str, path: str) -> Any:
+    thing: Any = module
+    for part in name.split("."):
+        if not hasattr(thing, part):
+            own = [
+                n
+                for n, v in vars(module).items()
+                if getattr(v, "__module__", None) == module.__name__ and not n.startswith("_")
+            ]
+            have = ", ".join(own) or "no class or function of its own"
+            raise CannotCheck(f"{path} has no {name!r}; it has {have}")
+        thing = getattr(thing, part)
+    return thing
+
+
+def _import(path: str) -> types.ModuleType:
+    """Their module; a package that is not installed is stood in for, one after the other."""
+    if path.endswith(".py") and not Path(path).is_file():
+        raise CannotCheck(f"no file {path}")
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, _FINDER)
+    before = set(sys.modules)
+    for _ in range(30):
+        try:
+            with quiet():
+                module = (
+                    _import_file(Path(path).resolve()) if path.endswith(".py") else _named(path)
+                )
+        except ModuleNotFoundError as error:
+            top = (error.name or "").split(".")[0]
+            if not top or top in _FINDER.missing:
+                _fail(path, error)
+            _FINDER.missing.append(top)
+            for name in set(sys.modules) - before - {top}:
+                del sys.modules[name]
+        except (Exception, SystemExit) as error:
+            _fail(path, error)
+        else:
+            return module
+    raise CannotCheck(f"importing {path}: too many packages are not installed")
+
+
+def _fail(path: str, error: BaseException) -> None:
+    raise CannotCheck(f"importing {Path(path).name} raised {_raised(error)}") from error
+
+
+def _named(name: str) -> types.ModuleType:
+    sys.path.insert(0, str(Path.cwd()))
+    return importlib.import_module(name)
+
+
+def _import_file(path: Path) -> types.ModuleType:
+    """Beside its own neighbours, as if run from its folder; inside its package if it is in one."""
+    root = path.parent
+    while (root / "__init__.py").is_file():
+        root = root.parent
+    source = path.read_text("utf-8", "replace")
+    if relative := re.findall(r"^\s*from\s+(\.+)", source, re.MULTILINE):
+        up = len(max(relative, key=len))
+        root = root if root != path.parent else path.parents[up]
+    inside = root != path.parent
+    nearby = [path.parent, *list(path.parents)[1:4]]
+    folders = [root, *nearby] if inside else nearby  # a package's module may bear its name
+    sys.path[:0] = [str(folder) for folder in dict.fromkeys(folders)]
+    if relative:
+        return importlib.import_module(".".join(path.with_suffix("").relative_to(root).parts))
+    name = path.stem if path.stem not in sys.modules else f"_checked_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Wide(name, str(path)))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+class _Wide(importlib.machinery.SourceFileLoader):
+    """Reads float64 where the file says float32: differences need it, the code is the same."""
+
+    def get_code(self, fullname: str) -> Any:
+        path = self.get_filename(fullname)
+        source = Path(path).read_text("utf-8", "replace")
+        wide = re.sub(r"\bfloat(16|32)\b", "float64", source)
+        wide = re.sub(r"(dtype\s*=\s*|astype\(\s*)(['\"])f4?\2", r"\1'd'", wide)
+        if wide != source:
+            _FINDER.widened.append(Path(path).name)
+        return compile(wide, path, "exec", dont_inherit=True)
+
+
+class _Missing(types.ModuleType):
+    """Stands in for a package that is not installed: may be imported, decorate and be inherited."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Missing(f"{self.__name__}.{name}")
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        decorates = len(args) == 1 and not keywords and callable(args[0])
+        return args[0] if decorates else self
+
+    def __mro_entries__(self, bases: tuple) -> tuple:
+        return ()
+
+
+class _Finder(importlib.machinery.PathFinder):
+    """Learners' files are widened, missing packages stood in for."""
+
+    def __init__(self) -> None:
+        self.missing: list[str] = []
+        self.widened: list[str] = []
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:  # type: ignore[override]
+        if name.split(".")[0] in self.missing:
+            return importlib.machinery.ModuleSpec(name, self, is_package=True)  # type: ignore[arg-type]
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        origin = str(spec.origin or "") if spec else ""
+        if spec is None or not origin.endswith(".py") or name.split(".")[0] == "gradcheck":
+            return None
+        if origin.startswith(LIBRARIES) or "site-packages" in origin:
+            return None
+        spec.loader = _Wide(name, origin)
+        return spec
+
+    def create_module(self, spec: Any) -> types.ModuleType:
+        return _Missing(spec.name)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        module.__path__ = []
+
+
+_FINDER = _Finder()
+
+
+def _notes() -> list[str]:
+    notes = []
+    if _FINDER.missing:
+        notes.append(f"not installed here, stood in for: {', '.join(_FINDER.missing)}")
+    if _FINDER.widened:
+        files = ", ".join(dict.fromkeys(_FINDER.widened))
+        notes.append(f"float32 in {files} is read as float64: differences need it")
+    return notes
+
+
+def _missing_note() -> str:
+    names = " ".join(_FINDER.missing)
+    return f"; pip install {names} beside the checker, if it is needed for this" * bool(names)
+
+
+# --- objects and inputs -------------------------------------------------------
+
+
+def construct(thing: Any, name: str, args: str | None) -> Any:
+    """An object of a class, its arguments written as in a call and read in their file."""
+    if not isinstance(thing, type):
+        return thing
+    module = sys.modules.get(thing.__module__)
+    scope = {"np": np, "numpy": np, "rng": DEFAULT_RNG(0), **(vars(module) if module else {})}
+    try:
+        call = ast.parse(f"_made_({args or ''})", mode="eval")
+    except SyntaxError:
+        raise CannotCheck(
+            f"--args {args!r} is not a list of arguments, as in --args '3, 4, bias=True'"
+        ) from None
+    seeded()
+    try:
+        with guarded(f"{name}({args or ''})"):
+            return eval(compile(call, "--args", "eval"), {**scope, "_made_": thing})
+    except CannotCheck as error:
+        if isinstance(error.__cause__, TypeError) and args is None:
+            raise CannotCheck(
+                f"{name}{_signature(thing)} needs arguments: say them as in a call, --args '3, 4'"
+            ) from None
+        raise
+
+
+def _signature(thing: Any) -> str:
+    try:
+        return str(inspect.signature(thing))
+    except (TypeError, ValueError):
+        return "(...)"
+
+
+class Input:
+    """One input: its value, its name if one was said, and whether we made its numbers up."""
+
+    def __init__(self, value: Any, name: str = "", made: bool = False) -> None:
+        self.value, self.name, self.made = value, name, made
+
+    def __repr__(self) -> str:
+        return f"Input({self.name or '?'}, {np.shape(self.value)}, made={self.made})"
+
+
+def make_input(text: str, rng: np.random.Generator, scale: float) -> Input:
+    """What one --input says: a shape of real numbers, of whole numbers, or a value as it is.
+
+    5,3  real numbers      5,3:int7  whole numbers 0 to 6      5,3:positive  real, in (0, 1)
+    5,3:const  no gradient is expected      =2, stride=2, {'stride': 1}  a value, for an argument
+    """
+    name, equals, rest = re.fullmatch(r"\s*(?:([A-Za-z_]\w*)?(=))?(.*)", text, re.S).groups()  # type: ignore[union-attr]
+    shape, _, kind = rest.strip().strip("()").partition(":")
+    a_number = bool(equals) and re.fullmatch(r"\s*[+-]?\d+\s*", rest)
+    if re.fullmatch(r"\s*\d*(\s*,\s*\d+)*\s*,?\s*", shape) and not a_number:
+        sizes = tuple(int(word) for word in shape.split(",") if word.strip())
+        array = _array(text, sizes, kind, rng, scale)
+        return Input(array, name or "", made=kind != "const" and array.dtype.kind == "f")
+    try:
+        value = ast.literal_eval(rest.strip().removeprefix("+"))
+    except (ValueError, SyntaxError):
+        raise CannotCheck(
+            f"--input {text!r} is neither a shape (5,3) nor a value (=2, {{'stride': 1}})"
+        ) from None
+    if isinstance(value, dict):
+        value = {
+            k: make_input(v, rng, 0.7).value
+            if isinstance(v, str) and re.fullmatch(r"[\d, ]+", v)
+            else v
+            for k, v in value.items()
+        }
+    return Input(value, name or "")
+
+
+def _array(
+    text: str, sizes: tuple[int, ...], kind: str, rng: np.random.Generator, scale: float
+) -> np.ndarray:
+    if 0 not in sizes:
+        if kind == "":
+            return distinct_values(sizes, rng, scale)
+        if kind == "const":
+            return distinct_values(sizes, rng, scale).view(Constant)
+        if kind == "positive":
+            return (distinct_values(sizes, rng) + 1.1) / 2.2
+        if re.fullmatch(r"int[1-9]\d*", kind):
+            return rng.integers(int(kind[3:]), size=sizes)
+    raise CannotCheck(
+        f"--input {text!r}: expected a shape as 5,3 or 5,3:int7, 5,3:positive, 5,3:const"
+    )
