@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from datasets import checks
+from datasets import checks, many
+from datasets.bar import Bar
 from datasets.batches import minibatches
 from datasets.read.mnist import MNIST
 from datasets.run import report
-from datasets.run.bar import Bar
 from datasets.run.checkpoint import Progress, fingerprint, options_to_store, resumed, unused
 from datasets.run.console import program, say
 from datasets.run.data import Images, load_pictures, load_rows, stored_hidden_sizes
@@ -57,6 +57,7 @@ class Run:
         self.progress = Progress(self.rng.bit_generator.state)  # type: ignore[arg-type]
         self.kept: tuple[Weights, Weights] = {}, {}  # of the last whole epoch, or of the start
         self.n_samples, self.n_batch = 0, 0  # of an epoch, and of the batch in progress
+        self.n_own, self.agreed = 0, 0.0  # under mpiexec: of this rank's share; ranks that stop
         self.interrupts = Interrupts()
 
     def __enter__(self) -> "Run":
@@ -159,9 +160,10 @@ class Run:
         begin = shown = time.perf_counter()
         with Bar(f"epoch {progress.epoch + 1}/{self.n_epochs}", len(X)) as bar:
             for X_batch, y_batch in batches:
-                self.n_batch = len(X_batch)
-                yield X_batch, y_batch
-                if self.interrupts.pending:
+                X_own, y_own = many.share(X_batch, y_batch)
+                self.n_batch, self.n_own = len(X_batch), len(X_own)
+                yield X_own, y_own
+                if self.stopping:
                     break
                 # The bar costs more than a step of a small net: ten times a second is enough.
                 if (now := time.perf_counter()) - shown > 0.1:
@@ -171,10 +173,17 @@ class Run:
 
     def note(self, loss: float, right: int) -> None:
         """Count a step. Raises FloatingPointError, with advice, when its loss is nan or inf."""
+        own = self.n_own, loss * self.n_own, right, self.interrupts.pending
+        n, total, hits, self.agreed = many.totals(*own)
         self.progress.step += 1
-        checks.loss(loss, self.progress.step, self.lr)
-        self.progress.loss_sum += loss * self.n_batch
-        self.progress.hits += right
+        checks.loss(total / n, self.progress.step, self.lr)
+        self.progress.loss_sum += total / n * self.n_batch
+        self.progress.hits += round(hits / n * self.n_batch)
+
+    @property
+    def stopping(self) -> bool:
+        """After Ctrl-C; ranks of mpiexec all stop after the same step."""
+        return bool(self.interrupts.pending if many.alone() else self.agreed)
 
     def _figures(self, seconds: float) -> str:
         seen = max(self.seen, 1)
@@ -207,7 +216,7 @@ class Run:
         if history := self.options.history:
             tried(history, lambda: write_history(history, progress.history))
         say(line)
-        if self.interrupts.pending:
+        if self.stopping:
             self._leave(weights, velocity)
 
     def _leave(self, weights: Weights, velocity: Weights) -> None:

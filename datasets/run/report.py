@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from datasets import many
 from datasets.run.console import say
 from datasets.run.predict import as_digit, as_picture, predict_pictures
 from datasets.run.targets import saved
@@ -28,6 +29,8 @@ def report(run: "Run", probabilities: Probabilities, X: Array, y: Array) -> None
 
     Then does what --pictures and --predict ask for. Exits with 1 if --save was written elsewhere.
     """
+    if not many.leads():
+        return
     path = run.options.save and saved(run.options.save, run.kept[0])
     P = np.concatenate([probabilities(X[i : i + 1000]) for i in range(0, len(X), 1000)])
     if not np.isfinite(P).all():
