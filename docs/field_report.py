@@ -146,8 +146,8 @@ def confirm(clone: Path, one: Tried) -> str:
 
     rng = np.random.default_rng(1)
     dY = rng.normal(size=np.shape(eval(output, fresh())))
-    pairs = [part.split(" = ", 1) for part in gradients]
-    return ", ".join(f"{gap(fresh, output, *pair, dY, rng):.1e}" for pair in pairs)
+    pairs = [part.partition(" = ") for part in gradients]
+    return ", ".join(f"{gap(fresh, output, x, dx, dY, rng):.1e}" for x, _, dx in pairs)
 
 
 def gap(fresh: Any, output: str, name: str, gradient: str, dY: Any, rng: Any) -> float:
