@@ -55,6 +55,7 @@ def sets() -> dict[str, tuple]:
     from PIL import ImageFont
 
     font = ImageFont.load_default(20)
+    assert isinstance(font, ImageFont.FreeTypeFont)
     return {
         "shapes, 2 classes of 15": shapes(15, 2),
         "shapes, 3 classes of 60": shapes(60, 3),
