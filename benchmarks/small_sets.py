@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -60,8 +61,8 @@ def sets() -> dict[str, tuple]:
         "shapes, 6 classes of 50": shapes(50, 6),
         "MNIST, 10 classes of 20": mnist(20),
         "MNIST, 10 classes of 50": mnist(50),
-        "printed digits, 10 classes of 10": digits(10, printed(font)),  # type: ignore[arg-type]
-        "drawn digits, 10 classes of 30": digits(30, written(0.08)),
+        "printed digits, 10 classes of 10": digits(10, partial(printed, font)),  # type: ignore[arg-type]
+        "drawn digits, 10 classes of 30": digits(30, partial(written, 0.08)),
     }
 
 

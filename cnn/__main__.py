@@ -20,7 +20,6 @@ from cnn import (
 )
 from cnn.kernels import Array
 from datasets.run import Run, command
-from datasets.store.weights import load_weights
 
 CHANNELS = 8, 16  # of the two convolutions
 
@@ -52,7 +51,7 @@ def perceptron(sizes: list[int], rng: np.random.Generator) -> Net:
 
 def build(run: Run, shape: Sequence[int], K: int) -> Net:
     """A convnet; or, if --load brings the weights of the other two programs, their perceptron."""
-    if run.path and next(iter(load_weights(run.path).values())).ndim == 2:
+    if run.stored and next(iter(run.stored.values())).ndim == 2:
         return perceptron([int(np.prod(shape)), *run.hidden_sizes([]), K], run.rng)
     return convnet(shape, K, run.rng)
 

@@ -169,12 +169,12 @@ class Conv2D(Layer):
 
     def gradients(self, dY: Array) -> None:
         dY, P, W = self.upstream(dY), self.local["P"], self.local["W"]
-        dWb = np.zeros((len(W), W[0].size + 1), P.dtype)
+        dWb = np.zeros((W[0].size + 1, len(W)), P.dtype)  # (C*KH*KW + 1, F)
         for rows, seen in kernels.bands(P, *self.window):
             columns = kernels.unfold(P[:, :, seen], *self.window)
-            dWb += kernels.pixels(dY, rows) @ columns.T  # (E5)
-        dW = dWb[:, :-1].reshape(W.shape)
-        db = dWb[:, -1].copy()  # (E6)  (F,)
+            dWb += columns @ kernels.pixels(dY, rows).T  # (E5)  faster than dY @ columns.T
+        dW = dWb[:-1].T.reshape(W.shape)  # (F, C, KH, KW)
+        db = dWb[-1].copy()  # (E6)  (F,)
         self.grads = {"W": dW, "b": db}
 
     def backward(self, dY: Array) -> Array:
