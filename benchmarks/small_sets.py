@@ -61,7 +61,7 @@ def sets() -> dict[str, tuple]:
         "shapes, 6 classes of 50": shapes(50, 6),
         "MNIST, 10 classes of 20": mnist(20),
         "MNIST, 10 classes of 50": mnist(50),
-        "printed digits, 10 classes of 10": digits(10, partial(printed, font)),  # type: ignore[arg-type]
+        "printed digits, 10 classes of 10": digits(10, partial(printed, font)),
         "drawn digits, 10 classes of 30": digits(30, partial(written, 0.08)),
     }
 

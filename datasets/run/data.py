@@ -22,6 +22,7 @@ __all__ = [
     "load_rows",
     "load_pictures",
     "no_pictures",
+    "short_list",
     "suit",
     "stored_hidden_sizes",
     "image_shape",
@@ -73,6 +74,19 @@ def _folder(path: Path, options: "Options", rng: np.random.Generator) -> Images:
     return Images(X[train], y[train], X[val], y[val], names, "validation")
 
 
+def no_pictures(about: About) -> Images:
+    """No images, of the shape and classes that a weight file tells of."""
+    X, y = np.zeros((0, *about.image_shape), np.float32), np.zeros((0, len(about.class_names)))
+    judged_on = "validation" if about.prepared == "fitted" else "test"
+    return Images(X, y, X, y, [*about.class_names], judged_on)
+
+
+def short_list(names: Sequence[str]) -> str:
+    """The names of classes in a message: the first few, and how many there are."""
+    some = ", ".join(names[:5])
+    return f"{len(names)} classes ({printable(some)}{', ...' if len(names) > 5 else ''})"
+
+
 def suit(options: "Options", N: int) -> int:
     """Set batch size and epochs, where nobody has, to what suits N images; returns steps an epoch.
 
@@ -85,19 +99,6 @@ def suit(options: "Options", N: int) -> int:
     if options.epochs is None:
         options.epochs = min(max(math.ceil(STEPS / steps), 3), EPOCHS)
     return steps
-
-
-def no_pictures(about: About) -> Images:
-    """No images, of the shape and classes that a weight file tells of."""
-    X, y = np.zeros((0, *about.image_shape), np.float32), np.zeros((0, len(about.class_names)))
-    judged_on = "validation" if about.prepared == "fitted" else "test"
-    return Images(X, y, X, y, [*about.class_names], judged_on)
-
-
-def short_list(names: Sequence[str]) -> str:
-    """The names of classes in a message: the first few, and how many there are."""
-    some = ", ".join(names[:5])
-    return f"{len(names)} classes ({printable(some)}{', ...' if len(names) > 5 else ''})"
 
 
 def stored_hidden_sizes(

@@ -107,19 +107,15 @@ class Run:
         images = self._none() or load_pictures(self.options, self.given, self.rng)
         self.names, self.judged_on = images.names, images.judged_on
         self.learnt = images.X_train, images.y_train
+        steps = suit(self.options, max(1, len(images.X_train)))
         if not self.only_load:
-            steps = suit(self.options, len(images.X_train))
             self.told = f"; {len(images.X_train):,} images, {steps:,} steps an epoch"
         return images
 
     def _none(self) -> Images | None:
         # A net that travels needs no images to say what pictures show.
-        asked = self.options.data or self.options.dataset
-        if asked or not (self.only_load and self.own_pictures and self.about):
-            return None
-        images = no_pictures(self.about)
-        self.names, self.judged_on = images.names, images.judged_on
-        return images
+        given = not self.only_load or self.options.data or self.options.dataset
+        return no_pictures(self.about) if self.own_pictures and self.about and not given else None
 
     @property
     def n_epochs(self) -> int:
