@@ -102,7 +102,7 @@ def test_mixed_sizes_and_bad_files(call, folder, tmp_path):
             size = (9 + i % 2, 8)
             Image.new("RGB", size, (60 * i, 0, 0)).save(tmp_path / f"mixed/{name}/{i}.png")
     code, out, err = call("--dataset", "mixed", "--epochs", 1)
-    assert not code and not err and "different sizes" in out
+    assert not code and not err and "pictures of 2 sizes are brought to" in out
     assert not call("--dataset", "mixed", "--image_size", 8, 8, "--epochs", 1)[0]
     (tmp_path / "mixed/a/text.png").write_text("no picture")
     words = ("--dataset", "mixed", "--image_size", 8, 8, "--epochs", 1)
