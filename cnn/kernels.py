@@ -40,7 +40,9 @@ __all__ = [
 Array = npt.NDArray[np.floating]
 Pair = tuple[int, int]
 
-CACHE = 4 * 2**20  # bytes of columns at a time: they are read again while still in the cache
+# Bytes of columns at a time: they are read again while still in the cache. Chosen by
+# benchmarks/scaling.py: the least time of W4, W5 and W7 together, on two processors.
+CACHE = 2**20
 
 
 def samples_last(X: Array) -> Array:

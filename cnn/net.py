@@ -16,7 +16,7 @@ from cnn.checks import labels_of
 from cnn.kernels import Array, keep_memory
 from cnn.layer import Layer
 from cnn.losses import Loss
-from datasets import Schedule, at_epoch, checks, minibatches
+from datasets import Schedule, at_epoch, checks, many, minibatches
 from datasets.schedules import short
 from datasets.store.weights import Weights, match_weights
 
@@ -171,8 +171,13 @@ class Net:
         out = self(X)  # (N, K)
         loss = self.loss(out, y)
         self.backward()
+        many.mean(self.averaged(), len(X))  # over the ranks of mpiexec; alone, as they are
         self.update_weights(lr, momentum)
         return loss, hits(out, y)
+
+    def averaged(self) -> list[Array]:
+        """What ranks have in common: the gradients, and BatchNorm2D's running statistics."""
+        return [A for layer in self.layers for A in (layer.grads | layer.state).values()]
 
     @np.errstate(over="ignore", invalid="ignore")  # checks.loss tells it, with advice
     def train(

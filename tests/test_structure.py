@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = {"functional_net", "net", "cnn", "gradcheck", "datasets"}
-LIBRARIES = {"numpy", "h5py", "PIL", "typer", "rich", "pygments", "threadpoolctl"}
+LIBRARIES = {"numpy", "h5py", "PIL", "typer", "rich", "pygments", "threadpoolctl", "mpi4py"}
 
 # The rooms, and the rooms that each may import besides itself. gradcheck's are files and folders.
 MAY_IMPORT = {
