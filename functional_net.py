@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from datasets import Schedule, Weights, at_epoch, checks, load_data, minibatches
+from datasets import Schedule, Weights, at_epoch, checks, load_data, many, minibatches
 from datasets.run import Run, command
 
 __all__ = [
@@ -155,6 +155,7 @@ def step(
     Z1, A1, logits = forward(params, X)
     value, dlogits = loss(logits, y)
     grads = backward(params, X, Z1, A1, dlogits)
+    grads = many.mean(grads, len(X))  # over the ranks of mpiexec; alone, as they are
     params, velocity = update(params, velocity, grads, lr, momentum)
     return params, velocity, value, hits(logits, y)
 
@@ -170,9 +171,11 @@ def train(
     batch_size: int = 20,
     rng: np.random.Generator | None = None,
     loss: Loss = cross_entropy,
+    verbose: int = 0,
 ) -> Params:
     """The weights after some epochs on X (N, D), y (N, K); a list of rates holds one per epoch.
 
+    verbose=1 shows a progress bar for each epoch.
     Raises ValueError or TypeError for what does not fit, FloatingPointError when training diverges.
     """
     X, y = checks.samples("train", X, y, len(params.W1), params.b2.size, params.W1.dtype)
@@ -181,7 +184,9 @@ def train(
     velocity = zeros(params)
     for epoch in range(epochs):
         rates = at_epoch(lr, epoch), at_epoch(momentum, epoch)
-        for n, (X_batch, y_batch) in enumerate(minibatches(X, y, batch_size, rng), start=1):
+        title = f"epoch {epoch + 1}/{epochs}" if verbose else ""
+        batches = minibatches(X, y, batch_size, rng, title=title)
+        for n, (X_batch, y_batch) in enumerate(batches, start=1):
             params, velocity, value, _ = step(params, velocity, X_batch, y_batch, *rates, loss)
             checks.loss(value, n, rates[0])
         checks.weights(params, rates[0])

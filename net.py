@@ -9,10 +9,12 @@ functional_net.py beside it: the same mathematics, in the same order, as pure fu
 #     E5 dW = dY X'       E6 db = sum over n of dY       E7 dX = W' dY   E8 dX = dY * f'(X)
 #     E9 V <- momentum V - lr dW,  W <- W + V, where V is the velocity of W
 
+from collections import defaultdict
+
 import numpy as np
 import numpy.typing as npt
 
-from datasets import Schedule, Weights, at_epoch, checks, load_data, minibatches
+from datasets import Schedule, Weights, at_epoch, checks, load_data, many, minibatches
 from datasets.run import Run, command
 from datasets.schedules import short
 
@@ -53,6 +55,10 @@ class Layer:
 
     def weights(self) -> list[Array]:
         """The arrays that update changes."""
+        return []
+
+    def grads(self) -> list[Array]:
+        """Their gradients, in the same order."""
         return []
 
     def velocity(self) -> list[Array]:
@@ -117,15 +123,19 @@ class FullyConnectedLayer(Layer):
         return self.W.T @ dY  # (E7)  (D, N)
 
     def update(self, lr: float, momentum: float) -> None:
-        """One step of SGD with momentum (Polyak, 1964) for W and b."""
-        self.VW = momentum * self.VW - lr * self.dW  # (E9)
-        self.Vb = momentum * self.Vb - lr * self.db  # (E9)
-        self.W += self.VW  # (E9)
-        self.b += self.Vb  # (E9)
+        """One step of SGD with momentum (Polyak, 1964) for W and b, in place."""
+        for W, V, dW in ((self.W, self.VW, self.dW), (self.b, self.Vb, self.db)):
+            V *= momentum
+            V -= lr * dW  # (E9)
+            W += V  # (E9)
 
     def weights(self) -> list[Array]:
         """W and b themselves, no copies."""
         return [self.W, self.b]
+
+    def grads(self) -> list[Array]:
+        """dW and db themselves, no copies."""
+        return [self.dW, self.db]
 
     def velocity(self) -> list[Array]:
         """VW and Vb themselves, no copies."""
@@ -133,20 +143,18 @@ class FullyConnectedLayer(Layer):
 
 
 class ReLuLayer(Layer):
-    """Y = max(X, 0), elementwise."""
+    """Y = max(X, 0), elementwise: f' is 1 above 0, else 0."""
 
     def forward(self, X: Array) -> Array:
-        """X where it is above 0, else 0."""
         self.X = X
         return np.maximum(X, 0)  # (E2)  (D, N)
 
     def backward(self, dY: Array) -> Array:
-        """f' is 1 above 0, else 0."""
         return dY * (self.X > 0)  # (E8)  (D, N)
 
 
 class LeakyReLuLayer(Layer):
-    """Y = X above 0, alpha X below (Maas et al., 2013)."""
+    """Y = X above 0, alpha X below (Maas et al., 2013): f' is 1 above 0, else alpha."""
 
     def __init__(self, alpha: float = 0.01):
         if not (checks.is_number(alpha) and np.isfinite(alpha)):
@@ -154,52 +162,44 @@ class LeakyReLuLayer(Layer):
         self.alpha = float(alpha)
 
     def forward(self, X: Array) -> Array:
-        """X where it is above 0, else alpha X."""
         self.slope = np.where(X > 0, X.dtype.type(1), X.dtype.type(self.alpha))
         return X * self.slope  # (E2)  (D, N)
 
     def backward(self, dY: Array) -> Array:
-        """f' is 1 above 0, else alpha."""
         return dY * self.slope  # (E8)  (D, N)
 
 
 class SigmoidLayer(Layer):
-    """Y = 1 / (1 + exp(-X)), elementwise."""
+    """Y = 1 / (1 + exp(-X)), elementwise: f' = Y (1 - Y)."""
 
     def forward(self, X: Array) -> Array:
-        """Between 0 and 1; exp sees -|X| only, so it cannot overflow."""
-        E = np.exp(-np.abs(X))
+        E = np.exp(-np.abs(X))  # of -|X| only: no overflow
         self.Y = np.where(X >= 0, X.dtype.type(1), E) / (1 + E)  # (E2)  (D, N)
         return self.Y
 
     def backward(self, dY: Array) -> Array:
-        """f' = Y (1 - Y)."""
         return dY * self.Y * (1 - self.Y)  # (E8)  (D, N)
 
 
 class TanhLayer(Layer):
-    """Y = tanh(X), elementwise."""
+    """Y = tanh(X), elementwise: f' = 1 - Y^2."""
 
     def forward(self, X: Array) -> Array:
-        """Between -1 and 1."""
         self.Y = np.tanh(X)  # (E2)  (D, N)
         return self.Y
 
     def backward(self, dY: Array) -> Array:
-        """f' = 1 - Y^2."""
         return dY * (1 - self.Y * self.Y)  # (E8)  (D, N)
 
 
 class AbsLayer(Layer):
-    """Y = |X|, elementwise."""
+    """Y = |X|, elementwise: f' is the sign of X."""
 
     def forward(self, X: Array) -> Array:
-        """X without its sign."""
         self.X = X
         return np.abs(X)  # (E2)  (D, N)
 
     def backward(self, dY: Array) -> Array:
-        """f' is the sign of X."""
         return dY * np.sign(self.X)  # (E8)  (D, N)
 
 
@@ -253,12 +253,7 @@ class History:
     """What fit returns: history["loss"][e] and history["accuracy"][e] of epoch e."""
 
     def __init__(self) -> None:
-        self.history: dict[str, list[float]] = {}
-
-    def add(self, **figures: float) -> None:
-        """One more value for each of the figures."""
-        for name, value in figures.items():
-            self.history.setdefault(name, []).append(value)
+        self.history: dict[str, list[float]] = defaultdict(list)
 
 
 class FeedForwardNet:
@@ -408,6 +403,8 @@ class FeedForwardNet:
         Y = self.forward(X.T)  # (K, N)
         loss = self.loss(Y, y.T)
         self.backward()
+        grads = [dV for layer in self.layers for dV in layer.grads()]
+        many.mean(grads, len(X))  # over the ranks of mpiexec; alone, as they are
         self.update(lr, momentum)
         return loss, self.hits(Y, y.T)
 
@@ -420,6 +417,8 @@ class FeedForwardNet:
         epochs: int = 5,
         batch_size: int = 10,
         momentum: Schedule = 0.1,
+        verbose: int = 0,
+        validation_data: tuple[Array, Array] | None = None,
     ) -> History:
         """Learn X (N, D), y (N, K) for some epochs; a list of rates holds one per epoch.
 
@@ -431,16 +430,22 @@ class FeedForwardNet:
         history = History()
         for epoch in range(epochs):
             rates = at_epoch(learning_rate, epoch), at_epoch(momentum, epoch)
+            title = f"epoch {epoch + 1}/{epochs}" if verbose else ""
+            batches, loss_sum, right = minibatches(X, y, batch_size, self.rng, title=title), 0.0, 0
             with checks.undone_if_diverging(self):
-                loss_sum, right = 0.0, 0
-                batches = minibatches(X, y, batch_size, self.rng)
                 for n, (X_batch, y_batch) in enumerate(batches, start=1):
                     loss, hits = self.step(X_batch, y_batch, *rates)
                     checks.loss(loss, n, rates[0])
                     loss_sum += loss * len(X_batch)
                     right += hits
                 checks.weights(self.get_weights(), rates[0])
-            history.add(loss=loss_sum / len(X), accuracy=right / len(X))
+            figures = {"loss": loss_sum / len(X), "accuracy": right / len(X)}
+            if validation_data:
+                figures["val_loss"], figures["val_accuracy"] = self.evaluate(*validation_data)
+            for name, value in figures.items():
+                history.history[name].append(value)
+            if verbose:
+                print(title, *(f" {name} {value:.4f}" for name, value in figures.items()))
         return history
 
     def fit(
@@ -451,9 +456,12 @@ class FeedForwardNet:
         epochs: int = 1,
         learning_rate: Schedule = 0.1,
         momentum: Schedule = 0.1,
+        verbose: int = 0,
+        validation_data: tuple[Array, Array] | None = None,
     ) -> History:
         """train, with the arguments in Keras' order."""
-        return self.train(X, y, learning_rate, epochs, batch_size, momentum)
+        rates = (learning_rate, epochs, batch_size, momentum)
+        return self.train(X, y, *rates, verbose, validation_data)
 
     # --- accuracy -------------------------------------------------------------
 

@@ -11,74 +11,55 @@ from typing import Annotated
 
 import typer
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from datasets.run import console  # noqa: E402
+from benchmarks.timing import ROOT, table
 
-TABLE = ROOT / "benchmarks" / "accuracy.md"
 COMMANDS = ("functional_net.py", "net.py --epochs 2", "-m cnn --epochs 1")
 LINES = re.compile(r"^([\d,]+) parameters.*^test accuracy ([\d.]+)% .* in ([\d.]+) s", re.M | re.S)
 
 
 def train(command: str, seed: int) -> tuple[str, float, float]:
     """Parameters, test accuracy in percent and seconds of one run, whose output is passed on."""
-    words = [sys.executable, *command.split(), "--seed", str(seed)]
     print(f"\n$ python {command} --seed {seed}", flush=True)
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        output = ""
-        for line in process.stdout or ():
-            print(line, end="", flush=True)
-            output += line
-    found = LINES.search(output)
-    if not found:
+    words = [sys.executable, *command.split(), "--seed", str(seed)]
+    output = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout
+    print(output, end="", flush=True)
+    if not (found := LINES.search(output)):
         raise SystemExit(f"python {command} ended without a test accuracy")
     return found[1], float(found[2]), float(found[3])
 
 
-def row(command: str, seeds: int) -> str:
+def row(command: str, seeds: int) -> list[str]:
     """The table's line for one command."""
-    runs = [train(command, seed) for seed in range(seeds)]
-    accuracies, seconds = [run[1] for run in runs], [run[2] for run in runs]
-    low, high = min(accuracies), max(accuracies)
-    accuracy = f"{low:.2f} %" if low == high else f"{low:.2f} to {high:.2f} %"
-    return f"| `python {command}` | {runs[0][0]} | {accuracy} | {median(seconds):.1f} s |"
+    parameters, accuracies, seconds = zip(*(train(command, n) for n in range(seeds)), strict=True)
+    low, high = f"{min(accuracies):.2f}", f"{max(accuracies):.2f}"
+    span = low if low == high else f"{low} to {high}"
+    return [f"`python {command}`", parameters[0], f"{span} %", f"{median(seconds):.1f} s"]
 
 
-app = typer.Typer(**console.SETTINGS)
-
-
-@app.command()
 def main(
-    seeds: Annotated[int, console.number("--seeds", 1, "Seeds 0, 1, ...")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ...")] = 5,
     epochs: Annotated[
-        int | None, console.number("--epochs", 1, "Train only the two MLPs, so long.")
+        int | None, typer.Option(min=1, help="Train only the two MLPs, so long.")
     ] = None,
     write: Annotated[bool, typer.Option("--write", help="Write benchmarks/accuracy.md.")] = False,
 ) -> None:
     """Train with several seeds and print a table of accuracies and times."""
     commands: tuple[str, ...] = COMMANDS
+    options = f"--seeds {seeds}"
     if epochs:
-        commands = (f"functional_net.py --epochs {epochs}", f"net.py --epochs {epochs}")
-    rows = [row(command, seeds) for command in commands]
+        commands = tuple(f"{name} --epochs {epochs}" for name in ("functional_net.py", "net.py"))
+        options += f" --epochs {epochs}"
     shown = "seed 0" if seeds == 1 else f"seeds 0 to {seeds - 1}"
-    options = f"--seeds {seeds}" + (f" --epochs {epochs}" if epochs else "")
+    head = ["command", "parameters", f"test accuracy, {shown}", "time (median)"]
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    if threads := os.environ.get("OPENBLAS_NUM_THREADS"):
-        machine += f", OPENBLAS_NUM_THREADS={threads}"
-    table = "\n".join(
-        [
-            f"| command | parameters | test accuracy, {shown} | time (median) |",
-            "|---|---|---|---|",
-            *rows,
-            "",
-            f"Measured by `python benchmarks/accuracy.py {options}` on {machine}.",
-        ]
-    )
-    print(f"\n{table}")
+    text = table(head, [row(command, seeds) for command in commands])
+    text += f"\n\nMeasured by `python benchmarks/accuracy.py {options}` on {machine}."
+    print(f"\n{text}")
     if write:
-        TABLE.write_text(table + "\n", encoding="utf-8")
+        (ROOT / "benchmarks" / "accuracy.md").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    console.run(app)
+    typer.run(main)

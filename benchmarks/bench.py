@@ -1,9 +1,9 @@
 """Time our networks beside every peer that is installed, on the workloads W1 to W7.
 
     python benchmarks/bench.py [--workload W4] [--peer PyTorch] [--threads 1] [--quick]
-    python benchmarks/bench.py --scaling
 
-All take turns, round by round, in one process; the same first weights and the same batches.
+All take turns in one process, in a new order in every round: the same first weights, the same
+batches, the same hits. Ours takes part twice: the ratio of the two is the noise of the machine.
 """
 
 import json
@@ -11,33 +11,24 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import scaling, timing
+from benchmarks import timing
 from benchmarks.floor import Bare, Gemms
-from benchmarks.peers import PEERS
-from benchmarks.timing import ROOT, Task
-from benchmarks.workloads import NAMES, OURS, Contender, Workload, workload
-from datasets.run import console
+from benchmarks.peers import MODULES, PEERS
+from benchmarks.workloads import NAMES, OURS, SHAPES, Contender, Workload, workload
 
-RESULTS = ROOT / "benchmarks" / "results.md"
-FLOOR = "matrix products alone"
-BARE = "NumPy, every trick"
-STEPS = 5  # whose losses have to agree before a time counts
+RESULTS = timing.ROOT / "benchmarks" / "results.md"
+FLOOR, BARE, AGAIN = "matrix products alone", "NumPy, every trick", "ours again"
+STEPS = 5  # whose losses and hits have to agree before a time counts
 HEADS = {"default": "Default threads", "1": "One thread each"}
-SCALES = (
-    "Measured by `python benchmarks/bench.py --scaling`: functional_net.py and cnn with the layers "
-    "and the batches of W1 and W4, net.py with those of W3. The second table uses 5,120 "
-    "images. The last column compares times of the same rounds."
-)
 Times = dict[str, dict[str, list[float]]]  # workload: name: seconds of every round
 
 
@@ -46,149 +37,122 @@ Times = dict[str, dict[str, list[float]]]  # workload: name: seconds of every ro
 
 def installed(wanted: list[str]) -> tuple[dict[str, type[Contender]], list[str]]:
     """The peers that can be imported, and a line for each that cannot."""
-    module = {"PyTorch NHWC": "torch", "PyTorch": "torch", "JAX": "jax", "scikit-learn": "sklearn"}
     found, missing = {}, []
     for name in wanted:
+        module = MODULES[name.split()[0]]
         try:
-            __import__(module[name])
+            __import__(module)
+            PEERS[name].ready()
             found[name] = PEERS[name]
-        except ImportError:
-            missing.append(f"{name} is not installed (pip install {module[name]})")
+        except ImportError as error:
+            missing.append(f"{name} takes no part: {error}")
     return found, missing
 
 
 def fits(name: str, work: Workload) -> bool:
     """Who can do what: functional_net has two layers, scikit-learn no convolution."""
     if name == "functional_net.py":
-        return work.name == "W1"
+        return work.is_mlp and len(work.sizes) == 3
     if name in ("net.py", BARE, "scikit-learn"):
         return work.is_mlp
     return name not in ("cnn", "PyTorch NHWC") or not work.is_mlp
 
 
 def contenders(work: Workload, peers: dict[str, type[Contender]]) -> dict[str, Contender]:
+    """Everybody who can do this work, the first of ours twice, and the bare products."""
     weights = work.weights()
-    known: dict[str, type[Contender]] = {**OURS, BARE: Bare, **peers}
-    return {name: kind(work, weights) for name, kind in known.items() if fits(name, work)}
-
-
-# --- the same work --------------------------------------------------------------
-
-
-def first_losses(contender: Contender) -> list[float]:
-    """Of the first steps; for inference the mean score of each class."""
-    if contender.work.kind == "inference":
-        return contender.infer().mean(axis=0).tolist()
-    return contender.train(islice(contender.shuffled(np.random.default_rng(0)), STEPS))
+    known = {**OURS, BARE: Bare, **peers}
+    found = {name: kind(work, weights) for name, kind in known.items() if fits(name, work)}
+    ours = next(iter(found))
+    return {**found, AGAIN: known[ours](work, weights), FLOOR: Gemms(work, weights)}
 
 
 def agree(everybody: dict[str, Contender]) -> None:
-    """Raises ValueError unless all have the losses of the first, within float32's rounding."""
-    losses = {name: first_losses(contender) for name, contender in everybody.items()}
-    (first, expected), *others = losses.items()
-    for name, got in others:
-        if not np.allclose(got, expected, rtol=everybody[name].rtol, atol=1e-5):
-            work = everybody[name].work.name
+    """Raises ValueError unless all have the losses and the hits of the first."""
+    found = {name: first(who) for name, who in everybody.items() if name != FLOOR}
+    (ours, (losses, hits)), *others = found.items()
+    for name, (got, right) in others:
+        close = np.allclose(got, losses, rtol=everybody[name].rtol, atol=1e-5)
+        if not close or right not in (hits, None):
             raise ValueError(
-                f"{work}: {name} does other work than {first}: "
-                f"losses {np.round(got, 5).tolist()}, expected {np.round(expected, 5).tolist()}"
+                f"{everybody[ours].work.name}: {name} does other work than {ours}: losses "
+                f"{np.round(got, 5).tolist()}, hits {right}; "
+                f"expected {np.round(losses, 5).tolist()}, {hits}"
             )
+
+
+def first(who: Contender) -> tuple[list[float], int | None]:
+    """Losses and hits of the first steps; for inference the mean scores and the hits."""
+    if who.work.kind != "inference":
+        return who.train(STEPS)
+    scores = who.infer()
+    hits = np.count_nonzero(scores.argmax(axis=1) == who.work.y.argmax(axis=1))
+    return scores.mean(axis=0).tolist(), int(hits)
 
 
 # --- times ----------------------------------------------------------------------
 
 
-def task(contender: Contender) -> Task:
-    """What is timed."""
-    if contender.work.kind == "epoch" or isinstance(contender, Gemms):
-        return contender.run
-    if contender.work.kind == "inference":
-        return contender.infer
-    batches = list(contender.shuffled(contender.rng))
-    return lambda: contender.train(batches)
+def measure(names: list[str], wanted: list[str], rounds: int, quick: bool) -> Times:
+    """Seconds of an epoch, a step or the inference, one per round; printed as they come."""
+    peers, missing = installed(wanted)
+    print("\n".join(missing))
+    found = {}
+    for name in names:
+        work = pick(name, quick)
+        print(f"\n{name}  {work.title}", flush=True)
+        everybody = contenders(work, peers)
+        agree(everybody)
+        times = timing.interleaved({name: who.run for name, who in everybody.items()}, rounds)
+        found[name] = {who: [t / work.per_run for t in own] for who, own in times.items()}
+        for line in rows(found[name]):
+            print("  {:24}{:>10}{:>10}{:>10}{:>22}".format(*line), flush=True)
+    return found
 
 
-def measure(work: Workload, peers: dict[str, type[Contender]], rounds: int) -> dict:
-    """Seconds of an epoch, a step or the inference: one per round, for everybody."""
-    everybody = contenders(work, peers)
-    agree(everybody)
-    everybody[FLOOR] = Gemms(work, {})
-    times = timing.interleaved({name: task(who) for name, who in everybody.items()}, rounds)
-    return {name: [t / work.per_run for t in own] for name, own in times.items()}
+def pick(name: str, quick: bool) -> Workload:
+    """A workload; quick: on few images, to see whether everything runs."""
+    few = 1000 if name in ("W1", "W2", "W3", "W6") else 32
+    return workload(name, few if quick else None)
 
 
 def rows(times: dict[str, list[float]]) -> Iterator[list[str]]:
-    """Name, median, min, max, and how many times as long PyTorch takes."""
+    """Name, median, min, max, and how many times as long it takes as the first of ours."""
+    ours = next(iter(times.values()))
     for name, own in times.items():
         cells = [timing.seconds(value) for value in (median(own), min(own), max(own))]
-        yield [name, *cells, against(times, name)]
+        yield [name, *cells, "" if own is ours else against(own, ours)]
 
 
-def against(times: dict[str, list[float]], name: str, peer: str = "PyTorch") -> str:
-    if name not in times or peer not in times:
-        return "-"
-    return f"{timing.ratio(times[peer], times[name]):.2f}"
-
-
-def run(names: list[str], wanted: list[str], rounds: int, quick: bool) -> Times:
-    """Measure and print one workload after the other, in this process."""
-    peers, missing = installed(wanted)
-    for line in missing:
-        print(line)
-    times = {}
-    for name in names:
-        work = workload(name, quick)
-        print(f"\n{name}  {work.title}", flush=True)
-        times[name] = measure(work, peers, rounds)
-        for row in rows(times[name]):
-            print("  {:24}{:>10}{:>10}{:>10}{:>8}".format(*row), flush=True)
-        if name == "W1":
-            share = timing.ratio(times[name]["functional_net.py"], times[name]["net.py"])
-            print(f"  functional_net.py takes {share:.2f} times as long as net.py")
-    return times
-
-
-def scale(rounds: int, quick: bool) -> list[str]:
-    """Print and return the tables of scaling.py."""
-    sizes = scaling.SIZES[:2] if quick else scaling.SIZES
-    parts = [
-        lambda: scaling.images(rounds, sizes),
-        lambda: scaling.batches(rounds),
-        lambda: scaling.around(rounds, 6000 if quick else 60_000),
-        lambda: scaling.starts(rounds),
-        *([] if quick else [scaling.memory]),
-    ]
-    tables = []
-    for part in parts:
-        tables.append(part())
-        print(f"\n{tables[-1]}", flush=True)
-    return tables
+def against(peer: list[float], ours: list[float]) -> str:
+    """How many times as long the peer takes, and within which bounds."""
+    low, high = timing.interval(peer, ours)
+    return f"{timing.ratio(peer, ours):.2f} ({low:.2f}-{high:.2f})"
 
 
 # --- results.md -----------------------------------------------------------------
 
 
-def summary(by_threads: dict[str, Times], quick: bool) -> str:
-    """The README's table: our times, and how many times as long the others take."""
-    first = next(iter(by_threads))
-    seen = {name for times in by_threads[first].values() for name in times}
-    others = [name for name in [*PEERS, BARE, FLOOR] if name in seen]
-    head = ["workload", "implementation", "time", *(f"{name} takes" for name in others)]
-    single = len(by_threads) > 1 and "PyTorch" in others
+def summary(found: Times) -> str:
+    """The README's table: our time, and how many times as long the others take."""
+    head = ["workload", "ours", "PyTorch", "the best of the others", "bare products", "noise"]
     lines = []
-    for name, times in by_threads[first].items():
+    for name, times in found.items():
+        noise = timing.interval(times[AGAIN], next(iter(times.values())))
+        peers = sorted((p for p in PEERS if p in times), key=lambda p: median(times[p]))
         for ours in (own for own in OURS if own in times):
-            cells = [f"{name}: {workload(name, quick).title}", f"`{ours}`"]
-            cells += [timing.seconds(median(times[ours]))]
-            cells += [against(times, ours, other) for other in others]
-            lines.append(cells + [against(by_threads["1"][name], ours)] * single)
-    head += ["PyTorch takes, one thread each"] * single
+            own = times[ours]
+            cells = [f"{name} {SHAPES[name][0]}", f"`{ours}` {timing.seconds(median(own))}"]
+            cells += [against(times["PyTorch"], own) if "PyTorch" in times else "-"]
+            cells += [f"{p} {against(times[p], own)}" for p in peers[:1]] or ["-"]
+            cells += [f"{timing.ratio(times[FLOOR], own):.2f}", "{:.2f}-{:.2f}".format(*noise)]
+            lines.append(cells)
     return timing.table(head, lines)
 
 
 def details(times: Times) -> str:
     """Everybody's median, min and max."""
-    head = ["workload", "implementation", "median", "min", "max", "PyTorch / it"]
+    head = ["workload", "who", "median", "min", "max", "takes so many times as long as the first"]
     return timing.table(head, [[name, *row] for name, own in times.items() for row in rows(own)])
 
 
@@ -196,21 +160,19 @@ def write(path: Path, by_threads: dict[str, Times], rounds: int, quick: bool) ->
     """The tables as Markdown."""
     text = [
         f"Measured by `python benchmarks/bench.py --rounds {rounds}` on {timing.machine()}. "
-        "A peer that takes 2 needs twice our time, the median over the rounds."
+        "2.00 (1.90-2.10) means twice our time: the median over the rounds, its 95 % interval."
     ]
-    for key, times in by_threads.items():
-        if "W1" in times:
-            own = (times["W1"][name] for name in ("functional_net.py", "net.py"))
-            text += [f"{HEADS[key]}, W1: functional_net.py / net.py = {timing.ratio(*own):.2f}."]
-    text += [f"## {HEADS[key]}\n\n{details(times)}" for key, times in by_threads.items()]
-    timing.put(path, "summary", summary(by_threads, quick))
-    timing.put(path, "times", "\n\n".join(text))
+    text += [f"- {name}: {pick(name, quick).title}" for name in next(iter(by_threads.values()))]
+    text += [f"\n## {HEADS[key]}\n\n{details(times)}" for key, times in by_threads.items()]
+    if "default" in by_threads:
+        timing.put(path, "summary", summary(by_threads["default"]))
+    timing.put(path, "times", "\n".join(text))
 
 
 # --- command line ---------------------------------------------------------------
 
 
-def in_fresh_process(threads: str, options: list[str]) -> Any:
+def in_fresh_process(threads: str, options: list[str]) -> Times:
     """What a --worker finds in a Python that started with these threads: BLAS reads them then."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "times.json"
@@ -225,76 +187,45 @@ def choice(value: list[str] | None, allowed: list[str], what: str) -> list[str]:
     """The values asked for, or all of them."""
     for word in value or []:
         if word not in [*allowed, "none"]:
-            raise typer.BadParameter(
-                f"{what} is expected to be of {', '.join(allowed)}, got {word}"
-            )
+            raise typer.BadParameter(f"{what}: expected one of {', '.join(allowed)}, got {word}")
     return [word for word in value or allowed if word != "none"]
 
 
-app = typer.Typer(**console.SETTINGS)
-
-
-@app.command()
 def main(
     names: Annotated[
-        list[str] | None,
-        typer.Option("--workload", metavar="W1", help="Only this one; repeatable."),
+        list[str] | None, typer.Option("--workload", help="Only this one; repeatable.")
     ] = None,
     wanted: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--peer",
-            metavar="NAME",
-            help="PyTorch, PyTorch NHWC, JAX, scikit-learn or none; repeatable.",
-        ),
+        list[str] | None, typer.Option("--peer", help=f"{', '.join(PEERS)}, none; repeatable.")
     ] = None,
-    threads: Annotated[
-        str, typer.Option("--threads", metavar="N", help="default, 1, or both one after the other.")
-    ] = "both",
-    rounds: Annotated[int, console.number("--rounds", 1, "How often each is timed.")] = 7,
-    quick: Annotated[bool, typer.Option("--quick", help="A tenth of the epochs.")] = False,
-    scales: Annotated[
-        bool, typer.Option("--scaling", help="Instead: more images, larger batches, memory, start.")
-    ] = False,
+    threads: Annotated[str, typer.Option(help="default, 1, or both one after the other.")] = "both",
+    rounds: Annotated[int, typer.Option(min=2, help="How often each is timed.")] = 7,
+    quick: Annotated[bool, typer.Option("--quick", help="Few images.")] = False,
     to: Annotated[
-        Path | None,
-        typer.Option(
-            "--to",
-            metavar="FILE.md",
-            help="Write here.  [default: benchmarks/results.md, if all]",
-        ),
+        Path | None, typer.Option(help="Write here.  [default: benchmarks/results.md, if all]")
     ] = None,
-    worker: Annotated[Path | None, typer.Option("--worker", hidden=True)] = None,
+    worker: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Time our networks beside PyTorch, JAX and scikit-learn, those that are installed."""
     names = choice(names, list(NAMES), "--workload")
     wanted = choice(wanted, list(PEERS), "--peer")
     settings = choice([threads], ["default", "1", "both"], "--threads")
     if worker:
-        found = scale(rounds, quick) if scales else run(names, wanted, rounds, quick)
-        worker.write_text(json.dumps(found), encoding="utf-8")
+        worker.write_text(json.dumps(measure(names, wanted, rounds, quick)), encoding="utf-8")
         return
-    options = [f"--rounds={rounds}", *(["--quick"] if quick else [])]
-    complete = names == list(NAMES) and not quick
-    path = to or (RESULTS if complete else None)
-    if scales:
-        setting = "1" if threads == "1" else "default"
-        found = in_fresh_process(setting, [*options, "--scaling"])
-        if path:
-            facts = f"{HEADS[setting]}, {rounds} rounds, {timing.machine()}."
-            timing.put(path, "scaling", "\n\n".join(["## Scaling", SCALES, facts, *found]))
-        return
+    options = [f"--rounds={rounds}", *["--quick"] * quick]
     options += [f"--workload={name}" for name in names]
     options += [f"--peer={name}" for name in wanted or ["none"]]
     by_threads = {}
-    for setting in ["default", "1"] if threads == "both" else settings:
+    for setting in list(HEADS) if threads == "both" else settings:
         print(f"\n{HEADS[setting]}", flush=True)
         by_threads[setting] = in_fresh_process(setting, options)
     print(f"\n{timing.machine()}")
-    if path:
+    complete = [names, wanted, threads] == [list(NAMES), list(PEERS), "both"] and not quick
+    if path := to or (RESULTS if complete else None):
         write(path, by_threads, rounds, quick)
         print(f"written: {path}")
 
 
 if __name__ == "__main__":
-    console.run(app)
+    typer.run(main)

@@ -9,30 +9,28 @@ and networks classify them that have seen nothing but MNIST.
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import typer
+from PIL import Image, ImageDraw, ImageFont
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import datasets.read.digit  # noqa: E402
-from datasets import load_images, minibatches  # noqa: E402
-from datasets.read.digit import as_mnist  # noqa: E402
-from datasets.run import console  # noqa: E402
-
-if TYPE_CHECKING:
-    from PIL import Image, ImageDraw, ImageFont
+import functional_net
+from benchmarks.timing import ROOT, table
+from benchmarks.workloads import modular, workload
+from datasets import load_images, minibatches
+from datasets.read.digit import as_mnist
 
 Array = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.intp]
-Network = Callable[[Array], Array]  # images (N, 1, 28, 28) -> logits (N, 10)
-Drawer = Callable[[int, int, np.random.Generator], "Image.Image"]  # digit, height -> light on black
+Picture = Image.Image
+Drawer = Callable[[int, int, np.random.Generator], Picture]  # digit, height -> light on black
 
-TABLE = ROOT / "benchmarks" / "digits.md"
 # Looked for on this machine, never shipped; those that are missing are named under the table.
 PRINT = (
     "DejaVuSans.ttf", "DejaVuSans-ExtraLight.ttf", "DejaVuSans-Bold.ttf", "DejaVuSerif.ttf",
@@ -71,41 +69,32 @@ STROKES: dict[int, list[list[list[tuple[float, float]]]]] = {
 # --- drawing -----------------------------------------------------------------------
 
 
-def printed(font: "ImageFont.FreeTypeFont") -> Drawer:
-    """A drawer of digits in a font."""
-
-    def draw(digit: int, size: int, rng: np.random.Generator) -> "Image.Image":
-        from PIL import Image, ImageDraw
-
-        sheet = Image.new("L", (2 * size, 2 * size))
-        large = font.font_variant(size=size)
-        ImageDraw.Draw(sheet).text((size, size), str(digit), 255, large, anchor="mm")
-        return sheet
-
-    return draw
+def printed(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, digit: int, size: int, rng: object) -> Picture:
+    """A digit in a font."""
+    sheet = Image.new("L", (2 * size, 2 * size))
+    large = font.font_variant(size=size)
+    ImageDraw.Draw(sheet).text((size, size), str(digit), 255, large, anchor="mm")
+    return sheet
 
 
-def written(pen: float) -> Drawer:
-    """A drawer of digits as a hand draws them: no two alike."""
-
-    def draw(digit: int, size: int, rng: np.random.Generator) -> "Image.Image":
-        from PIL import Image, ImageDraw
-
-        sheet = Image.new("L", (4 * size, 4 * size))  # twice the size, for smooth lines
-        ways = STROKES[digit]
-        width, slant = rng.uniform(0.5, 0.8), rng.uniform(-0.15, 0.25)
-        for stroke in ways[rng.integers(len(ways))]:
-            points = np.array(stroke) - 0.5 + rng.normal(0, 0.025, (len(stroke), 2))
-            x = points[:, 0] * width - points[:, 1] * slant
-            way = _smooth(np.column_stack([x, points[:, 1]])) * 2 * size + 2 * size
-            _line(ImageDraw.Draw(sheet), way, max(2.0, pen * 2 * size))
-        return sheet.reduce(2)
-
-    return draw
+def written(pen: float, digit: int, size: int, rng: np.random.Generator) -> Picture:
+    """A digit as a hand draws it: no two alike."""
+    sheet = Image.new("L", (4 * size, 4 * size))  # twice the size, for smooth lines
+    draw, ways = ImageDraw.Draw(sheet), STROKES[digit]
+    width, slant = rng.uniform(0.5, 0.8), rng.uniform(-0.15, 0.25)
+    pen = max(2.0, pen * 2 * size)
+    for stroke in ways[rng.integers(len(ways))]:
+        points = np.array(stroke) - 0.5 + rng.normal(0, 0.025, (len(stroke), 2))
+        x = points[:, 0] * width - points[:, 1] * slant
+        way = smooth(np.column_stack([x, points[:, 1]])) * 2 * size + 2 * size
+        draw.line(way.ravel().tolist(), 255, round(pen))
+        for x, y in way:
+            draw.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), 255)
+    return sheet.reduce(2)
 
 
-def _smooth(points: Array) -> Array:
-    # Chaikin's corner cutting (1974): each side keeps its middle half.
+def smooth(points: Array) -> Array:
+    """Chaikin's corner cutting (1974): each side keeps its middle half."""
     for _ in range(3):
         a, b = points[:-1], points[1:]
         cut = np.stack([0.75 * a + 0.25 * b, 0.25 * a + 0.75 * b], axis=1).reshape(-1, 2)
@@ -113,33 +102,18 @@ def _smooth(points: Array) -> Array:
     return points
 
 
-def _line(draw: "ImageDraw.ImageDraw", way: Array, width: float) -> None:
-    r = width / 2
-    draw.line(way.ravel().tolist(), 255, round(width))
-    for x, y in way:
-        draw.ellipse((x - r, y - r, x + r, y + r), 255)
+def enlarged(X: Array, labels: Labels, digit: int, size: int, rng: np.random.Generator) -> Picture:
+    """A digit of MNIST itself: shows what the way through as_mnist costs."""
+    pixels = np.rint(X[rng.choice(np.flatnonzero(labels == digit)), 0] * 255)
+    side = size * 28 // 20
+    sheet = Image.new("L", (2 * size, 2 * size))
+    picture = Image.fromarray(pixels.astype(np.uint8)).resize((side, side))
+    sheet.paste(picture, ((2 * size - side) // 2, (2 * size - side) // 2))
+    return sheet
 
 
-def enlarged(X: Array, labels: Labels) -> Drawer:
-    """A drawer of the digits of MNIST itself: shows what the way through as_mnist costs."""
-
-    def draw(digit: int, size: int, rng: np.random.Generator) -> "Image.Image":
-        from PIL import Image
-
-        pixels = np.rint(X[rng.choice(np.flatnonzero(labels == digit)), 0] * 255)
-        side = size * 28 // 20
-        picture = Image.fromarray(pixels.astype(np.uint8)).resize((side, side))
-        sheet = Image.new("L", (2 * size, 2 * size))
-        sheet.paste(picture, ((2 * size - side) // 2, (2 * size - side) // 2))
-        return sheet
-
-    return draw
-
-
-def pictures(draw: Drawer, n: int, rng: np.random.Generator) -> Iterator[tuple["Image.Image", int]]:
+def pictures(draw: Drawer, n: int, rng: np.random.Generator) -> Iterator[tuple[Picture, int]]:
     """n pictures of each digit, and which digit it is."""
-    from PIL import Image
-
     for i in range(n):
         for digit in range(10):
             size = int(np.exp(rng.uniform(np.log(30), np.log(400))))
@@ -147,16 +121,15 @@ def pictures(draw: Drawer, n: int, rng: np.random.Generator) -> Iterator[tuple["
             frame = Image.new("L", (3 * size, 3 * size))
             left, top = (int(at) for at in rng.integers(0, size, 2))
             frame.paste(ink, (left, top))
-            yield _on_paper(frame, rng, lamp=i % 2 == 1), digit
+            yield on_paper(frame, rng, lamp=i % 2 == 1), digit
 
 
-def _on_paper(ink: "Image.Image", rng: np.random.Generator, lamp: bool) -> "Image.Image":
-    from PIL import Image
-
+def on_paper(ink: Picture, rng: np.random.Generator, lamp: bool) -> Picture:
+    """Dark on light or light on dark; under a lamp with a gradient of light, paler, with noise."""
     amount = np.asarray(ink, np.float32) / 255
     paper, pen = (0.95, 0.1) if rng.random() < 0.5 else (0.05, 0.95)
     ground = np.full_like(amount, paper)
-    if lamp:  # light from one side, paler ink, noise
+    if lamp:
         y, x = np.indices(amount.shape) / len(amount) - 0.5
         ground = paper * (1 + rng.uniform(-0.3, 0.3) * x + rng.uniform(-0.3, 0.3) * y)
         pen += (paper - pen) * 0.3
@@ -169,12 +142,10 @@ def _on_paper(ink: "Image.Image", rng: np.random.Generator, lamp: bool) -> "Imag
 
 def fonts(names: tuple[str, ...], missing: list[str]) -> dict[str, Drawer]:
     """Drawers in those fonts that this machine has; the names of the others go to missing."""
-    from PIL import ImageFont
-
-    found = {}
+    found: dict[str, Drawer] = {}
     for name in names:
         try:
-            found[Path(name).stem] = printed(ImageFont.truetype(name, 20))
+            found[Path(name).stem] = partial(printed, ImageFont.truetype(name, 20))
         except OSError:
             missing.append(name)
     return found
@@ -182,44 +153,30 @@ def fonts(names: tuple[str, ...], missing: list[str]) -> dict[str, Drawer]:
 
 def kinds(X: Array, labels: Labels) -> tuple[dict[str, dict[str, Drawer]], list[str]]:
     """Everything that can be drawn here, by group and name, and the fonts that are missing."""
-    from PIL import ImageFont
-
     missing: list[str] = []
     default = ImageFont.load_default(20)
     if not isinstance(default, ImageFont.FreeTypeFont):
         raise SystemExit("this Pillow was built without FreeType and cannot draw fonts")
-    groups = {
-        "MNIST's test set": {"MNIST, enlarged": enlarged(X, labels)},
-        "printed": {"Aileron (in Pillow)": printed(default)} | fonts(PRINT, missing),
+    groups: dict[str, dict[str, Drawer]] = {
+        "MNIST's test set": {"MNIST, enlarged": partial(enlarged, X, labels)},
+        "printed": {"Aileron (in Pillow)": partial(printed, default)} | fonts(PRINT, missing),
         "handwriting fonts": fonts(HANDWRITING, missing),
-        "strokes": {f"strokes, pen {pen:.0%} of the height": written(pen) for pen in PENS},
+        "strokes": {f"strokes, pen {pen:.0%} of the height": partial(written, pen) for pen in PENS},
     }
     return groups, missing
 
 
-def mlp(X: Array, y: Array, rng: np.random.Generator) -> Network:
-    """functional_net with its defaults."""
-    import functional_net as net
-
-    params = net.init(784, 100, 10, rng)
-    params = net.train(params, X.reshape(-1, 784), y, 0.1, 0.1, 5, 20, rng)
-    return lambda images: net.predict(params, images.reshape(-1, 784))
-
-
-def conv(X: Array, y: Array, rng: np.random.Generator) -> Network:
-    """The layers of python -m cnn, for two epochs."""
-    from cnn import BatchNorm2D, Conv2D, CrossEntropyLoss, Flatten, Linear, MaxPool2D, Net, ReLU
-
-    layers = [
-        *(Conv2D(1, 4, 3, padding=1, rng=rng), MaxPool2D(2), ReLU(), BatchNorm2D(4)),
-        *(Conv2D(4, 8, 3, padding=1, rng=rng), MaxPool2D(2), ReLU(), BatchNorm2D(8)),
-        *(Flatten(), Linear(392, 10, rng=rng)),
-    ]
-    net = Net(layers, CrossEntropyLoss())
+def networks(X: Array, y: Array, seed: int) -> list[Callable[[Array], Array]]:
+    """functional_net with its defaults, and the layers of W4 after two epochs: images -> scores."""
+    rng = np.random.default_rng(seed)
+    params = functional_net.init(784, 100, 10, rng)
+    params = functional_net.train(params, X.reshape(-1, 784), y, 0.1, 0.1, 5, 20, rng)
+    rng = np.random.default_rng(seed)
+    net = modular(workload("W4"), rng)
     for lr in (0.1, 0.01):
-        for _ in net.train_epoch(minibatches(X, y, 100, rng), lr, 0.9):
-            pass
-    return net.forward
+        for images, targets in minibatches(X, y, 100, rng):
+            net.step(images, targets, lr, 0.9)
+    return [lambda X: functional_net.predict(params, X.reshape(-1, 784)), net.forward]
 
 
 def rendered(draw: Drawer, n: int, seed: int) -> tuple[Array, Labels]:
@@ -234,61 +191,39 @@ def rendered(draw: Drawer, n: int, seed: int) -> tuple[Array, Labels]:
     return np.stack(found)[:, None], np.array(truth)
 
 
-def row(name: str, n: int, right: Array) -> str:
+def row(name: str, n: int, right: Array) -> list[str]:
     """A line of the table; right is the share of right answers of each network."""
-    return f"| {name} | {n:,} | {' | '.join(f'{part:.1%}' for part in right)} |"
+    print(f"{name:40}{n:>8,}", *(f"{part:8.1%}" for part in right), flush=True)
+    return [name, f"{n:,}", *(f"{part:.1%}" for part in right)]
 
 
-def rows(
-    group: str, drawers: dict[str, Drawer], n: int, seed: int,
-    accuracies: Callable[[Array, Labels], Array],
-) -> list[str]:  # fmt: skip
-    """The lines of a group, and one for all of it."""
-    lines, parts = [], []
-    for name, draw in drawers.items():
-        parts.append(accuracies(*rendered(draw, n, seed)))
-        lines.append(row(name, 10 * n, parts[-1]))
-        print(lines[-1], flush=True)
-    if len(parts) > 1:
-        lines.append(row(f"**{group}, together**", 10 * n * len(parts), np.mean(parts, axis=0)))
-    return lines
-
-
-app = typer.Typer(**console.SETTINGS)
-
-
-@app.command()
 def main(
-    n: Annotated[int, console.number("--n", 1, "Pictures of each digit and kind.")] = 20,
-    seed: Annotated[int, console.number("--seed", 0, "Same seed, same figures.")] = 0,
-    pen: Annotated[
-        bool, typer.Option("--pen/--no_pen", help="Thicken thin strokes, as as_mnist does.")
-    ] = True,
+    n: Annotated[int, typer.Option(min=1, help="Pictures of each digit and kind.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same figures.")] = 0,
     write: Annotated[bool, typer.Option("--write", help="Write benchmarks/digits.md.")] = False,
 ) -> None:
     """Tell how well networks trained on MNIST alone read other digits, through as_mnist."""
-    if not pen:
-        datasets.read.digit.THIN = 0.0
     X, y, X_test, y_test = load_images()
     truth = y_test.argmax(axis=1)
-    networks = [train(X, y, np.random.default_rng(seed)) for train in (mlp, conv)]
+    trained = networks(X, y, seed)
 
     def accuracies(images: Array, labels: Labels) -> Array:
-        return np.array([(net(images).argmax(axis=1) == labels).mean() for net in networks])
+        return np.array([(net(images).argmax(axis=1) == labels).mean() for net in trained])
 
     groups, missing = kinds(X_test, truth)
-    lines = ["| digits | pictures | functional_net | cnn |", "|---|---|---|---|"]
-    lines.append(row("MNIST, the test set itself", len(truth), accuracies(X_test, truth)))
+    lines = [row("MNIST, the test set itself", len(truth), accuracies(X_test, truth))]
     for group, drawers in groups.items():
-        lines += rows(group, drawers, n, seed, accuracies)
-    how = f"--n {n} --seed {seed}" + ("" if pen else " --no_pen")
-    lines.append(f"\nMeasured by `python benchmarks/digits.py {how}`.")
+        parts = [accuracies(*rendered(draw, n, seed)) for draw in drawers.values()]
+        lines += [row(name, 10 * n, part) for name, part in zip(drawers, parts, strict=True)]
+        if len(parts) > 1:
+            lines += [row(f"**{group}, together**", 10 * n * len(parts), np.mean(parts, axis=0))]
+    text = table(["digits", "pictures", "functional_net", "cnn"], lines)
+    text += f"\n\nMeasured by `python benchmarks/digits.py --n {n} --seed {seed}`."
     if missing:
-        lines.append(f"Not on this machine: {', '.join(missing)}.")
-    print("\n" + "\n".join(lines))
+        text += f"\nNot on this machine: {', '.join(missing)}."
     if write:
-        TABLE.write_text("\n".join(lines) + "\n", encoding="ascii")
+        (ROOT / "benchmarks" / "digits.md").write_text(text + "\n", encoding="ascii")
 
 
 if __name__ == "__main__":
-    console.run(app)
+    typer.run(main)

@@ -2,13 +2,11 @@
 
 import math
 from collections.abc import Iterator
-from functools import cache
+from typing import Any
 
 import numpy as np
 
-from benchmarks.workloads import Array, Batches, Contender, Workload
-from cnn.net import BLOCK
-from datasets.store.weights import Weights
+from benchmarks.workloads import Array, Contender, Weights, Workload
 
 __all__ = ["Gemms", "gemms", "Bare"]
 
@@ -17,7 +15,7 @@ __all__ = ["Gemms", "gemms", "Bare"]
 
 def together(work: Workload) -> int:
     """How many images share a product: a batch, or what cnn takes at a time for inference."""
-    return min(work.batch, BLOCK) if work.kind == "inference" else work.batch
+    return min(work.batch, 250) if work.kind == "inference" else work.batch
 
 
 def gemms(work: Workload) -> Iterator[tuple[Array, Array, Array]]:
@@ -42,77 +40,71 @@ def gemms(work: Workload) -> Iterator[tuple[Array, Array, Array]]:
 
 
 class Gemms(Contender):
-    """Nothing but the matrix products: what no NumPy code can go below."""
+    """Nothing but the matrix products: what no NumPy code that makes them can go below."""
 
     def __init__(self, work: Workload, weights: Weights) -> None:
         super().__init__(work, weights)
         self.products = list(gemms(work))
 
-    def run(self) -> None:
-        times = math.ceil(len(self.work.X) / together(self.work))
-        for _ in range(times):
+    def run(self) -> object:
+        for _ in range(math.ceil(len(self.work.X) / together(self.work))):
             for A, B, C in self.products:
                 np.matmul(A, B, out=C)
+        return None
 
 
 # --- every trick ------------------------------------------------------------------
 
 
 class Bare(Contender):
-    """A perceptron with every trick: one vector, buffers for all, no layers and no checks."""
+    """A perceptron with every trick: one vector, buffers for all, lr folded into dY, no checks."""
 
     def __init__(self, work: Workload, weights: Weights) -> None:
         super().__init__(work, weights)
-        shapes = [W.shape for W in weights.values()]  # W (D, H), b (H,), ...
-        ends = np.cumsum([W.size for W in weights.values()])
-        self.W, self.dW, self.V = np.zeros((3, ends[-1]), np.float32)
-        self.W[:] = np.concatenate([W.ravel() for W in weights.values()])
+        ends = np.cumsum([W.size for W in weights.values()])[:-1]
+        self.W = np.concatenate([W.ravel() for W in weights.values()])
+        self.dW, self.V = np.zeros((2, *self.W.shape), self.W.dtype)
         own, grads = (
-            [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
-            for parts in (np.split(self.W, ends[:-1]), np.split(self.dW, ends[:-1]))
+            [a.reshape(W.shape) for a, W in zip(np.split(A, ends), weights.values(), strict=True)]
+            for A in (self.W, self.dW)
         )
-        self.layers: list[tuple[Array, ...]] = list(
+        self.layers: list[Any] = list(
             zip(own[::2], own[1::2], grads[::2], grads[1::2], strict=True)
         )
-        self.room = cache(self.buffers)
+        self.rooms: dict[int, list[Any]] = {}
 
-    def buffers(self, N: int) -> list[tuple[Array, ...]]:
+    def room(self, N: int) -> list[Any]:
         """For each layer room for Y, dX and where X is positive, and ones to sum dY with."""
-        dtype, ones = self.W.dtype, np.ones(N, self.W.dtype)
-        return [
-            (np.empty((N, H), dtype), np.empty((N, D), dtype), np.empty((N, D), bool), ones)
-            for D, H in (W.shape for W, *_ in self.layers)
-        ]
+        if N not in self.rooms:
+            self.rooms[N] = []
+            for W, *_ in self.layers:
+                (D, H), dtype = W.shape, W.dtype
+                Y, dX = np.empty((N, H), dtype), np.empty((N, D), dtype)
+                self.rooms[N].append((Y, dX, np.empty((N, D), bool), np.ones(N, dtype)))
+        return self.rooms[N]
 
-    def train(self, batches: Batches) -> list[float]:
-        losses, hits = [], 0
-        for X, y in batches:
-            room = self.room(len(X))
-            inputs, Y = self.forward(X, room)
-            hits += int(np.count_nonzero(Y.argmax(axis=1) == y.argmax(axis=1)))
-            Y -= np.maximum.reduce(Y, axis=1, keepdims=True)
-            P = np.exp(Y)
-            total = np.add.reduce(P, axis=1, keepdims=True)
-            losses.append(float((np.log(total).sum() - np.vdot(y, Y)) / len(X)))
-            P /= total
-            P -= y
-            P *= self.work.lr / len(X)
-            self.backward(inputs, P, room)
-            self.V *= self.work.momentum
-            self.V -= self.dW
-            self.W += self.V
-        return losses
-
-    def forward(self, X: Array, room: list) -> tuple[list[Array], Array]:
-        inputs = []
+    def step(self, X: Array, y: Array) -> tuple[float, int]:
+        room, inputs = self.room(len(X)), []
         for (W, b, _, _), (Y, *_) in zip(self.layers, room, strict=True):
             inputs.append(X)
             np.dot(X, W, out=Y)
             Y += b
             X = np.maximum(Y, 0, out=Y) if len(inputs) < len(room) else Y
-        return inputs, X
+        hits = int(np.count_nonzero(Y.argmax(axis=1) == y.argmax(axis=1)))
+        Y -= np.maximum.reduce(Y, axis=1, keepdims=True)
+        P = np.exp(Y)
+        total = np.add.reduce(P, axis=1, keepdims=True)
+        loss = float((np.log(total).sum() - np.vdot(y, Y)) / len(X))
+        P /= total
+        P -= y
+        P *= self.work.lr / len(X)
+        self.backward(inputs, P, room)
+        self.V *= self.work.momentum
+        self.V -= self.dW
+        self.W += self.V
+        return loss, hits
 
-    def backward(self, inputs: list[Array], dY: Array, room: list) -> None:
+    def backward(self, inputs: list[Array], dY: Array, room: list[Any]) -> None:
         for i in range(len(room) - 1, -1, -1):
             (W, _, dW, db), (_, dX, positive, ones), X = self.layers[i], room[i], inputs[i]
             np.dot(X.T, dY, out=dW)

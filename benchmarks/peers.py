@@ -3,14 +3,19 @@
 None of them is needed: each is imported when it is asked for, and may be missing.
 """
 
+import shutil
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from benchmarks.workloads import Array, Batches, Contender, Workload
-from datasets.store.weights import Weights
+from benchmarks.workloads import Array, Contender, Weights, Workload
 
-__all__ = ["PEERS"]
+__all__ = ["PEERS", "MODULES"]
+
+
+# --- PyTorch ----------------------------------------------------------------------
 
 
 class PyTorch(Contender):
@@ -23,6 +28,7 @@ class PyTorch(Contender):
         self.torch = torch
         self.model = torch.nn.Sequential(*map(self._layer, work.layers))
         self._set(weights)
+        self.call = self.model
         self.loss = torch.nn.CrossEntropyLoss()
         self.sgd = torch.optim.SGD(self.model.parameters(), lr=work.lr, momentum=work.momentum)
         self.X, self.y = torch.from_numpy(work.X), torch.from_numpy(work.y.argmax(axis=1))
@@ -43,28 +49,24 @@ class PyTorch(Contender):
             own = getattr(trained[int(layer) - 1], names.get(name, name))
             own.data[...] = self.torch.from_numpy(np.ascontiguousarray(turned))
 
-    def shuffled(self, rng: np.random.Generator) -> Batches:
-        order = self.torch.from_numpy(rng.permutation(len(self.X)))
-        for rows in order.split(self.work.batch):
+    def batches(self, steps: int | None) -> Iterator[tuple[Any, Any]]:
+        self.model.train()
+        order = self.torch.from_numpy(self.rng.permutation(len(self.X)))
+        for rows in islice(order.split(self.work.batch), steps):
             yield self.X[rows], self.y[rows]
 
-    def train(self, batches: Batches) -> list[float]:
-        losses, hits = [], 0
-        self.model.train()
-        for X, y in batches:
-            self.sgd.zero_grad()
-            out = self.model(X)
-            loss = self.loss(out, y)
-            loss.backward()
-            self.sgd.step()
-            losses.append(loss.item())
-            hits += (out.argmax(dim=1) == y).sum().item()
-        return losses
+    def step(self, X: Any, y: Any) -> tuple[float, int]:
+        self.sgd.zero_grad()
+        out = self.call(X)
+        loss = self.loss(out, y)
+        loss.backward()
+        self.sgd.step()
+        return loss.item(), (out.argmax(dim=1) == y).sum().item()
 
     def infer(self) -> Array:
         self.model.eval()
         with self.torch.inference_mode():
-            return self.torch.cat([self.model(X) for X in self.X.split(1000)]).numpy()
+            return self.torch.cat([self.call(X) for X in self.X.split(1000)]).numpy()
 
 
 class ChannelsLast(PyTorch):
@@ -78,54 +80,67 @@ class ChannelsLast(PyTorch):
         self.model.to(**self.format)
         self.X = self.X.contiguous(**self.format)
 
-    def shuffled(self, rng: np.random.Generator) -> Batches:
-        for X, y in super().shuffled(rng):
+    def batches(self, steps: int | None) -> Iterator[tuple[Any, Any]]:
+        for X, y in super().batches(steps):
             yield X.contiguous(**self.format), y
 
 
+class Compiled(PyTorch):
+    """PyTorch with torch.compile, which needs a C++ compiler on the machine."""
+
+    @staticmethod
+    def ready() -> None:
+        if not any(map(shutil.which, ("g++", "clang++", "cl"))):
+            raise ImportError("torch.compile needs a C++ compiler, found none")
+
+    def __init__(self, work: Workload, weights: Weights) -> None:
+        super().__init__(work, weights)
+        self.call = self.torch.compile(self.model)
+
+
+# --- JAX --------------------------------------------------------------------------
+
+
 class Jax(Contender):
-    """JAX: one compiled function for a step, called with NumPy batches."""
+    """JAX: one compiled function for a step, called with NumPy batches; images are NHWC."""
 
     def __init__(self, work: Workload, weights: Weights) -> None:
         import jax
 
         super().__init__(work, weights)
         self.jax = jax
-        arrays = self.params(weights)
-        params = {key: W for key, W in arrays.items() if "running" not in key}
-        self.state = params, jax.tree.map(np.zeros_like, params), arrays
-        self.step, self.forward = jax.jit(self._step), jax.jit(self._forward, static_argnums=2)
+        self.arrays = {key: self._filters(W) for key, W in weights.items()}
+        params = {key: W for key, W in self.arrays.items() if "running" not in key}
+        self.state: Any = params, jax.tree.map(np.zeros_like, params)
+        self.one, self.forward = jax.jit(self._step), jax.jit(self._forward, static_argnums=2)
 
-    def params(self, weights: Weights) -> dict[str, Any]:
-        return {key: self.jax.numpy.asarray(W) for key, W in weights.items()}
+    def _filters(self, W: Array) -> Any:
+        return self.jax.numpy.asarray(W.transpose(2, 3, 1, 0) if W.ndim == 4 else W)
 
     def _forward(self, params: dict[str, Any], X: Any, training: bool) -> Any:
         jnp, lax = self.jax.numpy, self.jax.lax
-        i = 0
+        X, i = X.transpose(0, 2, 3, 1) if X.ndim == 4 else X, 0
         for kind, *_ in self.work.layers:
             i += kind in ("linear", "conv", "bn")
-            own = {
-                key.split("/")[1]: W for key, W in params.items() if key.startswith(f"layer_{i}/")
-            }
+            own = {k.split("/")[1]: W for k, W in params.items() if k.startswith(f"layer_{i}/")}
             if kind == "linear":
                 X = X @ own["W"] + own["b"]
             elif kind == "conv":
-                padding = ((1, 1), (1, 1))
-                X = lax.conv_general_dilated(X, own["W"], (1, 1), padding)
-                X += own["b"][:, None, None]
+                names = ("NHWC", "HWIO", "NHWC")
+                X = lax.conv_general_dilated(X, own["W"], (1, 1), "SAME", dimension_numbers=names)
+                X += own["b"]
             elif kind == "pool":
-                window = (1, 1, 2, 2)
+                window = (1, 2, 2, 1)
                 X = lax.reduce_window(X, -np.inf, lax.max, window, window, "VALID")
             elif kind == "relu":
                 X = self.jax.nn.relu(X)
             elif kind == "bn":
-                mean, var = X.mean((0, 2, 3)), X.var((0, 2, 3))
+                mean, var = X.mean((0, 1, 2)), X.var((0, 1, 2))
                 if not training:
                     mean, var = own["running_mean"], own["running_var"]
-                scale = own["gamma"] / jnp.sqrt(var + 1e-5)
-                X = (X - mean[:, None, None]) * scale[:, None, None] + own["beta"][:, None, None]
-            else:
-                X = X.reshape(len(X), -1)
+                X = (X - mean) * own["gamma"] / jnp.sqrt(var + 1e-5) + own["beta"]
+            else:  # flatten, in the order that the weights of the next layer expect
+                X = X.transpose(0, 3, 1, 2).reshape(len(X), -1)
         return X
 
     def _loss(self, params: dict[str, Any], X: Any, y: Any) -> tuple[Any, Any]:
@@ -139,20 +154,53 @@ class Jax(Contender):
         velocity = tree.map(lambda V, dW: work.momentum * V - work.lr * dW, velocity, grads)
         return tree.map(lambda W, V: W + V, params, velocity), velocity, loss, hits
 
-    def train(self, batches: Batches) -> list[float]:
-        losses, right = [], 0
-        params, velocity, arrays = self.state
-        for X, y in batches:
-            params, velocity, loss, hits = self.step(params, velocity, X, y)
-            losses.append(float(loss))
-            right += int(hits)
-        self.state = params, velocity, arrays
-        return losses
+    def step(self, X: Any, y: Any) -> tuple[float, int]:
+        *self.state, loss, hits = self.one(*self.state, X, y)
+        return float(loss), int(hits)
 
     def infer(self) -> Array:
-        X, arrays = self.work.X, self.state[2]
-        blocks = [self.forward(arrays, X[n : n + 250], False) for n in range(0, len(X), 250)]
+        X = self.work.X
+        blocks = [self.forward(self.arrays, X[n : n + 250], False) for n in range(0, len(X), 250)]
         return np.concatenate(blocks)
+
+
+class JaxScan(Jax):
+    """JAX as its experts write it: an epoch, or all blocks of images, in one compiled function."""
+
+    def __init__(self, work: Workload, weights: Weights) -> None:
+        super().__init__(work, weights)
+        self.X, self.y = (self.jax.numpy.asarray(part) for part in (work.X, work.y))
+        self.epoch = self.jax.jit(self._epoch, donate_argnums=(0, 1))
+        self.all_blocks = self.jax.jit(
+            lambda X: self.jax.lax.map(lambda x: self._forward(self.arrays, x, False), X)
+        )
+
+    def _epoch(self, params: Any, velocity: Any, X: Any, y: Any, rows: Any) -> Any:
+        def body(state: Any, some: Any) -> Any:
+            params, velocity, loss, hits = self._step(state[0], state[1], X[some], y[some])
+            return (params, velocity), (loss, hits)
+
+        return self.jax.lax.scan(body, (params, velocity), rows)
+
+    def train(self, steps: int | None = None) -> tuple[list[float], int | None]:
+        B, order = self.work.batch, self.rng.permutation(len(self.X))
+        order = order[: steps and steps * B]
+        whole = len(order) // B * B
+        parts = order[:whole].reshape(-1, B), order[None, whole:]  # the last batch may be smaller
+        losses: list[float] = []
+        right = 0
+        for rows in (rows for rows in parts if rows.size):
+            self.state, (loss, hits) = self.epoch(*self.state, self.X, self.y, rows)
+            losses += loss.tolist()
+            right += int(hits.sum())
+        return losses, right
+
+    def infer(self) -> Array:
+        blocks = self.X.reshape(-1, 250, *self.X.shape[1:])
+        return np.asarray(self.all_blocks(blocks)).reshape(len(self.X), -1)
+
+
+# --- scikit-learn -----------------------------------------------------------------
 
 
 class ScikitLearn(Contender):
@@ -167,36 +215,33 @@ class ScikitLearn(Contender):
             batch_size=work.batch, learning_rate_init=work.lr, momentum=work.momentum,
             nesterovs_momentum=False, shuffle=False, random_state=0,
         )  # fmt: skip
-        self.labels = work.y.argmax(axis=1)
-        self.classes = np.arange(work.y.shape[1])
+        self.labels, classes = work.y.argmax(axis=1), np.arange(work.y.shape[1])
         first = slice(work.batch)  # the weights are made at the first call
-        self.model.partial_fit(work.X[first], self.labels[first], classes=self.classes)
-        self._set(list(weights.values()))
-
-    def _set(self, arrays: list[Array]) -> None:
-        for own, new in zip(self.model.coefs_, arrays[0::2], strict=True):
-            own[...] = new
-        for own, new in zip(self.model.intercepts_, arrays[1::2], strict=True):
-            own[...] = new
+        self.model.partial_fit(work.X[first], self.labels[first], classes=classes)
+        own = zip(self.model.coefs_, self.model.intercepts_, strict=True)
+        for array, new in zip((W for pair in own for W in pair), weights.values(), strict=True):
+            array[...] = new
         for velocity in self.model._optimizer.velocities:
             velocity[...] = 0
 
-    def train(self, batches: Batches) -> list[float]:
+    def train(self, steps: int | None = None) -> tuple[list[float], int | None]:
         losses = []
-        for X, y in batches:
+        for X, y in self.batches(steps):
             self.model.partial_fit(X, y.argmax(axis=1))
             losses.append(self.model.loss_)
-        return losses
+        return losses, None
 
-    def run(self) -> None:
+    def run(self) -> object:
         """An epoch, shuffled by scikit-learn itself."""
-        self.model.set_params(shuffle=True)
-        self.model.partial_fit(self.work.X, self.labels)
+        return self.model.set_params(shuffle=True).partial_fit(self.work.X, self.labels)
 
 
 PEERS: dict[str, type[Contender]] = {
     "PyTorch": PyTorch,
     "PyTorch NHWC": ChannelsLast,
+    "PyTorch compiled": Compiled,
     "JAX": Jax,
+    "JAX scan": JaxScan,
     "scikit-learn": ScikitLearn,
 }
+MODULES = {"PyTorch": "torch", "JAX": "jax", "scikit-learn": "sklearn"}  # by the first word

@@ -1,205 +1,158 @@
-"""More images, larger batches, longer runs; memory, start-up, and what surrounds the arithmetic."""
+"""More images, larger batches, more columns at a time; memory and start-up of the commands.
 
-import inspect
-import io
+    python benchmarks/scaling.py [--rounds 7] [--write]
+
+functional_net.py with the layers and batches of W1, net.py with those of W3, cnn of W4.
+"""
+
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from statistics import median
-from types import SimpleNamespace
-from typing import Any
+from typing import Annotated
+from unittest.mock import patch
 
-import numpy as np
+import typer
 
-import functional_net
-import net
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from benchmarks import timing
+from benchmarks.bench import RESULTS
 from benchmarks.floor import Gemms
-from benchmarks.timing import ROOT, Task
-from benchmarks.workloads import OURS, Contender, part, workload
-from datasets.run.loop import Run
+from benchmarks.workloads import OURS, SHAPES, Contender, part, workload
+from cnn import kernels
 
-__all__ = ["SIZES", "BATCHES", "images", "batches", "around", "memory", "starts"]
-
-SIZES = (1000, 5000, 20_000, 60_000)
-BATCHES = (32, 64, 128, 256, 512)
-NETS = {"functional_net.py": "W1", "net.py": "W3", "cnn": "W4"}  # and the layers that they get
+NETS = {"functional_net.py": "W1", "net.py": "W3", "cnn": "W4"}
+ENOUGH = 5000  # images in a row, or the clock would blur short epochs
 COMMANDS = ("functional_net.py", "net.py", "-m cnn")
+LOAD = "import time, h5py; from datasets import load_mnist as f; t = time.time(); f(); "
 
 
 # --- time per image -------------------------------------------------------------
 
 
-def per_image(
-    name: str, kind: type[Contender], sizes: list[tuple[int, int]], rounds: int
-) -> list[list[float]]:
-    """Microseconds per image of epochs over n images in batches, for each (n, batch)."""
-    tasks: dict[str, Task] = {}
-    counts = []
+def row(name: str, kind: type[Contender], sizes: list[tuple[int, int]], rounds: int) -> list[str]:
+    """Microseconds per image of an epoch over n images in batches, for each (n, batch)."""
+    whole = workload(NETS[name], max(n for n, _ in sizes))
+    tasks: dict[str, timing.Task] = {}
     for n, batch in sizes:
-        work = part(workload(NETS[name], whole=True), n, batch)
-        epochs = max(1, 5000 // n)  # short ones are repeated, or the clock would blur them
-        tasks[f"{n} {batch}"] = epochs_of(kind(work, work.weights()), epochs)
-        counts.append(n * epochs)
+        work = part(whole, n, batch)
+        tasks[str((n, batch))] = repeated(kind(work, work.weights()), max(1, ENOUGH // n))
+    counts = [n * max(1, ENOUGH // n) for n, _ in sizes]
     times = timing.interleaved(tasks, rounds).values()
-    return [[1e6 * t / n for t in own] for own, n in zip(times, counts, strict=True)]
+    each = [[1e6 * t / n for t in own] for own, n in zip(times, counts, strict=True)]
+    within = [timing.ratio(own, each[0]) for own in each]  # machines drift from round to round
+    title = f"matrix products of `{name}`" if kind is Gemms else f"`{name}`"
+    return [title, *(f"{median(own):.1f}" for own in each), f"{max(within) / min(within):.2f}"]
 
 
-def epochs_of(who: Contender, epochs: int) -> Task:
+def repeated(who: Contender, times: int) -> timing.Task:
+    """Short epochs, often enough for the clock."""
+
     def task() -> None:
-        for _ in range(epochs):
+        for _ in range(times):
             who.run()
 
     return task
 
 
-def row(name: str, sizes: list[tuple[int, int]], rounds: int, floor: bool = False) -> list[str]:
-    """Of one of our networks or, as the floor, of nothing but its matrix products."""
-    times = per_image(name, Gemms if floor else OURS[name], sizes, rounds)
-    cells = [f"{median(own):.1f}" for own in times]
-    within = [timing.ratio(own, times[0]) for own in times]  # machines drift from round to round
-    title = f"matrix products of `{name}`" if floor else f"`{name}`"
-    return [title, *cells, f"{max(within) / min(within):.2f}"]
-
-
-def images(rounds: int, sizes: tuple[int, ...] = SIZES) -> str:
+def images(rounds: int, sizes: tuple[int, ...]) -> str:
     """Microseconds per image against the number of images."""
+    batch = {name: SHAPES[NETS[name]][3] for name in OURS}
     head = ["microseconds per image", *(f"{n:,} images" for n in sizes), "most / least"]
-    batch = {name: workload(NETS[name]).batch for name in OURS}
-    return timing.table(
-        head, [row(name, [(n, batch[name]) for n in sizes], rounds) for name in OURS]
-    )
+    found = [row(name, OURS[name], [(n, batch[name]) for n in sizes], rounds) for name in OURS]
+    return timing.table(head, found)
 
 
-def batches(rounds: int, n: int = 5120) -> str:
-    """Microseconds per image against the size of the batch."""
-    head = ["microseconds per image", *(f"batch {B}" for B in BATCHES), "most / least"]
-    sizes = [(n, B) for B in BATCHES]
-    return timing.table(
-        head, [row(name, sizes, rounds, floor) for name in OURS for floor in (False, True)]
-    )
+def batches(rounds: int, sizes: tuple[int, ...], n: int = 5120) -> str:
+    """Microseconds per image against the size of the batch, also of the matrix products alone."""
+    head = [f"{n:,} images", *(f"batch {B}" for B in sizes), "most / least"]
+    pairs = [(name, kind) for name in OURS for kind in (OURS[name], Gemms)]
+    found = [row(name, kind, [(n, B) for B in sizes], rounds) for name, kind in pairs]
+    return timing.table(head, found)
 
 
-# --- what surrounds the arithmetic ------------------------------------------------
+def columns(rounds: int, sizes: tuple[float, ...], n: int = 256) -> str:
+    """Milliseconds of a step against the bytes of columns that kernels.CACHE allows at a time."""
+    rows = []
+    for name in ("W4", "W5", "W7"):
+        work = workload(name, n)
+        who = OURS["cnn"](work, work.weights())
+        tasks: dict[str, timing.Task] = {str(MB): partial(allowed, MB, who) for MB in sizes}
+        times = timing.interleaved(tasks, rounds).values()
+        rows.append([name, *(f"{1e3 * median(own) / work.per_run:.1f}" for own in times)])
+    return timing.table(["ms per step", *(f"{MB:g} MB" for MB in sizes)], rows)
 
 
-class Terminal(io.StringIO):
-    """Swallows a progress bar that believes to be seen."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-def watched(batch: int) -> Run:
-    """The Run of a command with default options."""
-    options: dict[str, Any] = dict.fromkeys(inspect.signature(functional_net.main).parameters)
-    options |= {"epochs": 1, "batch_size": batch}
-    ctx: Any = SimpleNamespace(params=options, args=[], get_parameter_source=lambda _: None)
-    return Run(ctx, np.random.default_rng(0))
-
-
-def around(rounds: int, n: int = 60_000) -> str:
-    """Seconds of an epoch with and without shuffling, hits and progress bar."""
-    work = part(workload("W1"), n, 20)
-    weights = work.weights()
-    model = net.perceptron(work.sizes)
-    model.set_weights(net.from_weights(weights))
-    start = functional_net.from_weights(weights)
-    zeros = functional_net.zeros(start)
-    ordered = [(work.X[i : i + 20], work.y[i : i + 20]) for i in range(0, n, 20)]
-
-    def functional_alone() -> None:
-        params, velocity = start, zeros
-        for X, y in ordered:
-            Z1, A1, logits = functional_net.forward(params, X)
-            _, dlogits = functional_net.cross_entropy(logits, y)
-            steps = functional_net.backward(params, X, Z1, A1, 0.1 * dlogits)
-            params, velocity = functional_net.move(params, velocity, steps, 0.1)
-
-    def object_alone() -> None:
-        for X, y in ordered:
-            model.loss(model.forward(X.T), y.T)
-            model.backward(0.1)
-            model.move(model.dW, 0.1)
-
-    def whole(steps: Callable[..., Iterator[Any]]) -> None:
-        run = watched(20)
-        with redirect_stdout(Terminal()):
-            for _ in run.watch(steps(run.batches(work.X, work.y))):
-                pass
-
-    tasks: dict[str, Task] = {
-        "functional_net.py": lambda: whole(
-            lambda some: functional_net.train_epoch(start, zeros, some, 0.1, 0.1)
-        ),
-        "functional_net.py alone": functional_alone,
-        "net.py": lambda: whole(lambda some: model.train_epoch(some, 0.1, 0.1)),
-        "net.py alone": object_alone,
-    }
-    times = timing.interleaved(tasks, rounds)
-    lines = []
-    for name in ("functional_net.py", "net.py"):
-        with_all, alone = times[name], times[f"{name} alone"]
-        share = 1 - 1 / timing.ratio(with_all, alone)
-        cells = [timing.seconds(median(own)) for own in (with_all, alone)]
-        lines.append([f"`{name}`", *cells, f"{share:.1%}"])
-    head = ["W1", "epoch as the command runs it", "arithmetic alone"]
-    shares = timing.table([*head, "shuffling, hits and progress bar"], lines)
-    return f"{shares}\n\nThe two times are medians; the share is the median over rounds of both."
+def allowed(MB: float, who: Contender) -> None:
+    """An epoch with so many bytes of columns at a time."""
+    with patch.object(kernels, "CACHE", int(MB * 2**20)):
+        who.run()
 
 
 # --- memory and start-up ----------------------------------------------------------
 
 
-def peak(command: str) -> float | None:
-    """The largest memory in MB that a command ever had, from /proc; None where there is none."""
-    words = [sys.executable, *command.split()]
-    largest = None
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+def peak(command: str) -> str:
+    """The most memory that a command ever had, from /proc; "?" where there is none."""
+    largest, words = "?", [sys.executable, *command.split()]
+    with subprocess.Popen(words, cwd=timing.ROOT, stdout=subprocess.DEVNULL) as process:
         status = Path(f"/proc/{process.pid}/status")
         while process.poll() is None:
             if status.exists() and "VmHWM" in (text := status.read_text()):
-                largest = int(text.split("VmHWM:")[1].split()[0]) / 1024
+                largest = f"{int(text.split('VmHWM:')[1].split()[0]) / 1024:.0f} MB"
             time.sleep(0.02)
     return largest
 
 
-def memory() -> str:
-    """Peak memory of training on all of MNIST, for one epoch and for three."""
-    lines = []
-    for command in COMMANDS:
-        found = [peak(f"{command} --epochs {epochs}") for epochs in (1, 3)]
-        lines.append([f"`python {command}`", *(f"{MB:.0f} MB" if MB else "?" for MB in found)])
-    return timing.table(["peak memory", "1 epoch", "3 epochs"], lines)
+def start(words: list[str], times: int) -> float:
+    """Median seconds of a command."""
+    found = []
+    for _ in range(times):
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, *words], cwd=timing.ROOT, capture_output=True, check=True)
+        found.append(time.perf_counter() - begin)
+    return median(found)
 
 
-LOAD = """
-import time
-from datasets import load_mnist
-import h5py
-begin = time.perf_counter()
-load_mnist()
-print(time.perf_counter() - begin)
-"""
-
-
-def starts(times: int) -> str:
-    """How long -h takes, and load_mnist in a fresh process."""
-    lines = []
-    for command in COMMANDS:
-        found = []
-        for _ in range(times):
-            begin = time.perf_counter()
-            words = [sys.executable, *command.split(), "-h"]
-            subprocess.run(words, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
-            found.append(time.perf_counter() - begin)
-        lines.append([f"`python {command} -h`", *map(timing.seconds, (median(found), min(found)))])
-    loads = [
-        float(subprocess.check_output([sys.executable, "-c", LOAD], cwd=ROOT, text=True))
-        for _ in range(times)
+def commands(times: int) -> str:
+    """What each command needs to answer -h, and for one epoch and three of all of MNIST."""
+    head = ["command", "-h", "memory, 1 epoch", "3 epochs"]
+    lines = [
+        [
+            f"`python {command}`",
+            timing.seconds(start([*command.split(), "-h"], times)),
+            *(peak(f"{command} --epochs {epochs}") for epochs in (1, 3)),
+        ]
+        for command in COMMANDS
     ]
-    lines.append(["`load_mnist()`", *map(timing.seconds, (median(loads), min(loads)))])
-    return timing.table(["start", "median", "min"], lines)
+    load = [
+        float(subprocess.check_output([sys.executable, "-c", f"{LOAD}print(time.time() - t)"],
+                                      cwd=timing.ROOT)) for _ in range(times)
+    ]  # fmt: skip
+    return f"{timing.table(head, lines)}\n\n`load_mnist()` takes {timing.seconds(median(load))}."
+
+
+def main(
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is timed.")] = 7,
+    quick: Annotated[bool, typer.Option("--quick", help="Few images, no whole runs.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Into benchmarks/results.md.")] = False,
+) -> None:
+    """How time and memory grow with images, batches and epochs."""
+    sizes = (100, 200) if quick else (1000, 5000, 20_000, 60_000)
+    tables = [
+        images(rounds, sizes),
+        batches(rounds, (32, 64) if quick else (32, 64, 128, 256, 512), 128 if quick else 5120),
+        columns(rounds, (0.25, 1) if quick else (0.25, 0.5, 1, 2, 4, 8), 32 if quick else 256),
+        *([] if quick else [commands(rounds)]),
+    ]
+    print("\n\n".join(tables))
+    if write:
+        facts = f"By `python benchmarks/scaling.py --rounds {rounds}` on {timing.machine()}."
+        timing.put(RESULTS, "scaling", "\n\n".join(["## Scaling", facts, *tables]))
+
+
+if __name__ == "__main__":
+    typer.run(main)

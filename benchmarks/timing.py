@@ -2,15 +2,16 @@
 
 import os
 import platform
+import random
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 __all__ = [
-    *("ROOT", "THREADS", "FORCED", "Task"),
-    *("environment", "interleaved", "ratio", "seconds", "table", "put", "machine"),
+    *("ROOT", "THREADS", "Task", "environment"),
+    *("interleaved", "ratio", "interval", "seconds", "table", "put", "machine"),
 ]
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,38 +20,53 @@ Task = Callable[[], object]
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # A wrong kernel or cache size, forced from outside, can cost a factor of three.
 FORCED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+XLA_ONE = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 
 def environment(threads: str) -> dict[str, str]:
     """Our environment for a process with "1" thread or the "default" ones: nothing forced."""
     env = {key: value for key, value in os.environ.items() if key not in THREADS + FORCED}
     if threads == "1":
-        env |= dict.fromkeys(THREADS, "1")
-        env["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+        env |= dict.fromkeys(THREADS, "1") | {"XLA_FLAGS": XLA_ONE}
     return env | {"JAX_PLATFORMS": "cpu"}
+
+
+# --- times ----------------------------------------------------------------------
 
 
 def interleaved(tasks: dict[str, Task], rounds: int) -> dict[str, list[float]]:
     """Seconds of every task, one value per round.
 
-    Machines drift; so each round runs all tasks, every round begins with another one, and
-    only times of the same rounds are compared. One round before them does not count.
+    Machines drift, so every round runs all tasks, in a new random order, and only times of the
+    same round are compared. One round before the first does not count.
     """
+    shuffle = random.Random(0).shuffle
     names = list(tasks)
-    times: dict[str, list[float]] = {name: [] for name in names}
-    for task in tasks.values():
-        task()
-    for i in range(rounds):
-        for name in names[i % len(names) :] + names[: i % len(names)]:
+    times: dict[str, list[float]] = {name: [] for name in tasks}
+    for i in range(rounds + 1):
+        shuffle(names)
+        for name in names:
             begin = time.perf_counter()
             tasks[name]()
-            times[name].append(time.perf_counter() - begin)
+            if i:
+                times[name].append(time.perf_counter() - begin)
     return times
 
 
 def ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
     """How many times as long slow took: the median over the rounds."""
     return median(a / b for a, b in zip(slow, fast, strict=True))
+
+
+def interval(slow: Sequence[float], fast: Sequence[float]) -> tuple[float, float]:
+    """95 % of the medians of rounds drawn anew with replacement (bootstrap; Efron, 1979)."""
+    ratios = [a / b for a, b in zip(slow, fast, strict=True)]
+    draw = random.Random(0).choices
+    cuts = quantiles([median(draw(ratios, k=len(ratios))) for _ in range(2000)], n=40)
+    return cuts[0], cuts[-1]
+
+
+# --- text -----------------------------------------------------------------------
 
 
 def seconds(value: float) -> str:
@@ -72,37 +88,23 @@ def put(path: Path, name: str, text: str) -> None:
     old = path.read_text(encoding="utf-8") if path.exists() else ""
     block = f"<!-- {name} -->\n{text.strip()}\n<!-- /{name} -->\n"
     found = re.compile(rf"<!-- {name} -->\n.*?<!-- /{name} -->\n", re.S)
-    if found.search(old):
-        new = found.sub(lambda _: block, old, count=1)
-    else:
-        new = f"{old}\n{block}".lstrip()
-    path.write_text(new, encoding="utf-8")
+    new = found.sub(lambda _: block, old, count=1) if found.search(old) else f"{old}\n{block}"
+    path.write_text(new.lstrip(), encoding="utf-8")
 
 
 def machine() -> str:
     """Processor, cores, Python, NumPy, and which BLAS does the matrix products."""
     import numpy as np
+    from threadpoolctl import threadpool_info
 
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists() and (found := re.search(r"model name\s*: (.*)", info.read_text())):
         model = found[1]
-    return (
-        f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()},"
-        f" NumPy {np.__version__}, {_blas()}"
-    )
-
-
-def _blas() -> str:
-    import numpy as np
-
-    try:
-        from threadpoolctl import threadpool_info
-    except ImportError:
-        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-        return f"{blas['name']} {blas['version']} (pip install threadpoolctl names its kernel)"
-    found = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-    return ", ".join(
+    blas = [
         f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', 'kernel unknown')})"
-        for pool in found
-    )
+        for pool in threadpool_info()
+        if pool["user_api"] == "blas" and "numpy" in pool["filepath"]
+    ]
+    python = f"Python {platform.python_version()}, NumPy {np.__version__}"
+    return ", ".join([f"{model}, {os.cpu_count()} cores, {platform.system()}, {python}", *blas])

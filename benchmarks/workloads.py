@@ -1,10 +1,10 @@
-"""The workloads W1 to W7, and our networks on them."""
+"""The workloads W1 to W7, and our three networks on them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -13,28 +13,27 @@ import numpy.typing as npt
 import cnn
 import functional_net
 import net
-from cnn.net import hits
 from datasets import load_images, minibatches, one_hot
-from datasets.store.weights import Weights
 
-__all__ = ["Workload", "Contender", "NAMES", "workload", "OURS"]
+__all__ = ["Workload", "Contender", "NAMES", "SHAPES", "workload", "part", "OURS"]
 
 Array = npt.NDArray[np.floating]
-Batches = Iterable[tuple[Any, Any]]
+Weights = dict[str, Array]
+Layers = tuple[tuple[Any, ...], ...]  # ("conv", 1, 4), ("pool",), ...
 NAMES = ("W1", "W2", "W3", "W4", "W5", "W6", "W7")
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A network, its data, and what is timed: an epoch, a number of steps, or inference."""
+    """A network, its data, and what is timed: an "epoch", a "step" of it, or "inference"."""
 
     name: str
     title: str
-    layers: tuple[tuple[Any, ...], ...]  # ("conv", 1, 4), ("pool",), ...
+    layers: Layers
     X: Array
     y: Array  # (N, K) one-hot
     batch: int
-    kind: str  # "epoch", "step" or "inference"
+    kind: str
     lr: float = 0.1
     momentum: float = 0.1
 
@@ -61,14 +60,12 @@ class Workload:
 # --- the seven ----------------------------------------------------------------
 
 
-def mlp(*sizes: int) -> tuple[tuple[Any, ...], ...]:
-    layers: list[tuple[Any, ...]] = []
-    for D, H in pairwise(sizes):
-        layers += [("linear", D, H), ("relu",)]
+def mlp(*sizes: int) -> Layers:
+    layers = [layer for D, H in pairwise(sizes) for layer in (("linear", D, H), ("relu",))]
     return tuple(layers[:-1])
 
 
-def convnet(C: int, F1: int, F2: int, pixels: int, K: int) -> tuple[tuple[Any, ...], ...]:
+def convnet(C: int, F1: int, F2: int, pixels: int, K: int) -> Layers:
     return (
         *(("conv", C, F1), ("pool",), ("relu",), ("bn", F1)),
         *(("conv", F1, F2), ("pool",), ("relu",), ("bn", F2)),
@@ -80,6 +77,15 @@ LARGE = (
     *(("conv", 1, 32), ("relu",), ("conv", 32, 64), ("relu",), ("pool",)),
     *(("flatten",), ("linear", 12544, 128), ("relu",), ("linear", 128, 10)),
 )
+SHAPES = {  # what it is, layers, images, batch, lr
+    "W1": ("784-100-10, batch 20", mlp(784, 100, 10), 10_000, 20, 0.1),
+    "W2": ("784-100-50-10, batch 10", mlp(784, 100, 50, 10), 10_000, 10, 0.05),
+    "W3": ("784-100-50-10, batch 128", mlp(784, 100, 50, 10), 10_000, 128, 0.05),
+    "W4": ("conv 1-4-8 on 28x28, batch 100", convnet(1, 4, 8, 49, 10), 2000, 100, 0.1),
+    "W5": ("conv 3-8-16 on 52x52, batch 100", convnet(3, 8, 16, 169, 12), 500, 100, 0.1),
+    "W6": ("inference of W4", convnet(1, 4, 8, 49, 10), 10_000, 10_000, 0.1),
+    "W7": ("conv 1-32-64, linear 12544-128-10, batch 128", LARGE, 128, 128, 0.01),
+}
 
 
 @cache
@@ -87,43 +93,27 @@ def digits() -> tuple[Array, Array, Array, Array]:
     return load_images()
 
 
-def workload(name: str, quick: bool = False, whole: bool = False) -> Workload:
-    """W1 to W7; quick: a tenth of the epoch or of the images; whole: W4 with all of MNIST."""
-    X, y, X_test, y_test = digits()
-    n = len(X) // (10 if quick else 1)
-    rows, targets = X.reshape(len(X), -1)[:n], y[:n]
-    images = f"{n:,} images"
-    if name == "W1":
-        title = f"784-100-10, batch 20, an epoch of {images}"
-        return Workload(name, title, mlp(784, 100, 10), rows, targets, 20, "epoch")
-    if name in ("W2", "W3"):
-        B = 10 if name == "W2" else 128
-        title = f"784-100-50-10, batch {B}, an epoch of {images}"
-        return Workload(name, title, mlp(784, 100, 50, 10), rows, targets, B, "epoch", lr=0.05)
-    if name == "W4":
-        n = 300 if quick else len(X) if whole else 2000
-        title = "conv 1-4-8 on 28x28, batch 100, a training step"
-        return Workload(name, title, convnet(1, 4, 8, 49, 10), X[:n], y[:n], 100, "step")
-    if name == "W5":
-        X, y = colours(200 if quick else 1000)
-        title = "conv 3-8-16 on 52x52, batch 100, a training step"
-        return Workload(name, title, convnet(3, 8, 16, 169, 12), X, y, 100, "step")
-    if name == "W6":
-        n = 1000 if quick else 10_000
-        title = f"inference of W4, {n:,} images"
-        layers = convnet(1, 4, 8, 49, 10)
-        return Workload(name, title, layers, X_test[:n], y_test[:n], n, "inference")
-    if name == "W7":
-        n = 128 if quick else 256
-        title = "conv 1-32-64, linear 12544-128-10, batch 128, a training step"
-        return Workload(name, title, LARGE, X[:n], y[:n], 128, "step", lr=0.01)
-    raise ValueError(f"expected a workload of {', '.join(NAMES)}, got {name}")
-
-
 def colours(n: int) -> tuple[Array, Array]:
     """n pictures of 52x52 random colours in 12 classes."""
     rng = np.random.default_rng(0)
     return rng.random((n, 3, 52, 52), np.float32), one_hot(rng.integers(0, 12, n), 12)
+
+
+def workload(name: str, images: int | None = None) -> Workload:
+    """W1 to W7 on so many images, by default as many as are timed."""
+    if name not in SHAPES:
+        raise ValueError(f"expected a workload of {', '.join(NAMES)}, got {name}")
+    title, layers, n, batch, lr = SHAPES[name]
+    n = images or n
+    X, y, X_test, y_test = digits() if name != "W5" else colours(n) * 2
+    X, y = (X_test[:n], y_test[:n]) if name == "W6" else (X[:n], y[:n])
+    if name in ("W1", "W2", "W3"):
+        X, kind, title = X.reshape(n, -1), "epoch", f"{title}, an epoch of {n:,} images"
+    elif name == "W6":
+        kind, batch, title = "inference", n, f"{title}, {n:,} images"
+    else:
+        kind, title = "step", f"{title}, a step"
+    return Workload(name, title, layers, X, y, batch, kind, lr)
 
 
 def part(work: Workload, n: int, batch: int) -> Workload:
@@ -135,89 +125,100 @@ def part(work: Workload, n: int, batch: int) -> Workload:
 
 
 class Contender:
-    """Someone who trains: shuffled gives the batches of an epoch, train takes steps."""
+    """Someone who trains on a workload, or infers."""
 
     rtol = 1e-3  # how far rounding may take the first losses
+
+    @staticmethod
+    def ready() -> None:
+        """Raises ImportError where something is missing that it needs."""
 
     def __init__(self, work: Workload, weights: Weights) -> None:
         self.work, self.rng = work, np.random.default_rng(0)
 
-    def shuffled(self, rng: np.random.Generator) -> Batches:
-        """One epoch of batches. Everybody draws one permutation of rng: the same batches."""
-        return minibatches(self.work.X, self.work.y, self.work.batch, rng)
+    def batches(self, steps: int | None) -> Iterator[tuple[Any, Any]]:
+        """An epoch, or its first steps. Everybody draws one permutation: the same batches."""
+        work = self.work
+        return islice(minibatches(work.X, work.y, work.batch, self.rng), steps)
 
-    def train(self, batches: Batches) -> list[float]:
-        """A step for each batch; their losses."""
+    def step(self, X: Any, y: Any) -> tuple[float, int]:
+        """One training step: its loss, and how many were right."""
         raise NotImplementedError
 
-    def run(self) -> None:
-        """An epoch, shuffled anew."""
-        self.train(self.shuffled(self.rng))
+    def train(self, steps: int | None = None) -> tuple[list[float], int | None]:
+        """An epoch, or its first steps: the losses, and the hits if they are counted."""
+        found = [self.step(X, y) for X, y in self.batches(steps)]
+        return [loss for loss, _ in found], sum(hits for _, hits in found)
 
     def infer(self) -> Array:
         """The scores (N, K) of all images of the workload."""
         raise NotImplementedError
 
+    def run(self) -> object:
+        """What is timed."""
+        return self.infer() if self.work.kind == "inference" else self.train()
+
 
 class Functional(Contender):
     def __init__(self, work: Workload, weights: Weights) -> None:
         super().__init__(work, weights)
-        self.params = functional_net.from_weights(weights)
+        self.params = functional_net.Params(*map(np.atleast_2d, weights.values()))
         self.velocity = functional_net.zeros(self.params)
 
-    def train(self, batches: Batches) -> list[float]:
-        losses, params, velocity = [], self.params, self.velocity
-        steps = functional_net.train_epoch(
-            params, velocity, batches, self.work.lr, self.work.momentum
+    def step(self, X: Array, y: Array) -> tuple[float, int]:
+        self.params, self.velocity, loss, right = functional_net.step(
+            self.params, self.velocity, X, y, self.work.lr, self.work.momentum
         )
-        for params, velocity, loss, _ in steps:
-            losses.append(loss)
-        self.params, self.velocity = params, velocity
-        return losses
+        return loss, right
 
-    def run(self) -> None:
-        """An epoch, shuffled by functional_net itself."""
+    def run(self) -> object:
         work = self.work
-        functional_net.train(self.params, work.X, work.y, work.lr, work.momentum, 1, work.batch)
+        return functional_net.train(
+            self.params, work.X, work.y, work.lr, work.momentum, 1, work.batch
+        )
 
 
 class Object(Contender):
     def __init__(self, work: Workload, weights: Weights) -> None:
         super().__init__(work, weights)
-        self.model = net.perceptron(work.sizes)
-        self.model.set_weights(net.from_weights(weights))
+        self.model = objects(work.sizes, next(iter(weights.values())).dtype)
+        self.model.set_weights([W.T if W.ndim == 2 else W[:, None] for W in weights.values()])
 
-    def train(self, batches: Batches) -> list[float]:
-        work = self.work
-        return [loss for loss, _ in self.model.train_epoch(batches, work.lr, work.momentum)]
+    def step(self, X: Array, y: Array) -> tuple[float, int]:
+        return self.model.step(X, y, self.work.lr, self.work.momentum)
 
-    def run(self) -> None:
-        """An epoch, shuffled by the network itself."""
+    def run(self) -> object:
         work = self.work
-        self.model.train(work.X, work.y, work.lr, 1, work.batch, work.momentum)
+        return self.model.train(work.X, work.y, work.lr, 1, work.batch, work.momentum)
 
 
 class Modular(Contender):
     def __init__(self, work: Workload, weights: Weights) -> None:
         super().__init__(work, weights)
-        self.net = modular(work, np.random.default_rng(0))
+        dtype = next(iter(weights.values())).dtype
+        self.net = modular(work, np.random.default_rng(0)).astype(dtype)
         self.net.set_weights(weights)
 
-    def train(self, batches: Batches) -> list[float]:
-        net, losses, right = self.net, [], 0
-        for X, y in batches:
-            out = net(X)
-            losses.append(net.loss(out, y))
-            net.backward()
-            net.update_weights(self.work.lr, self.work.momentum)
-            right += hits(out, y)
-        return losses
+    def step(self, X: Array, y: Array) -> tuple[float, int]:
+        return self.net.step(X, y, self.work.lr, self.work.momentum)
 
     def infer(self) -> Array:
         return self.net.forward(self.work.X)
 
 
+def objects(sizes: list[int], dtype: npt.DTypeLike = np.float32) -> net.FeedForwardNet:
+    """A perceptron of net.py."""
+    model = net.FeedForwardNet(dtype=dtype)
+    model.add(net.InputLayer(sizes[0]))
+    for size in sizes[1:-1]:
+        model.add(net.FullyConnectedLayer(size))
+        model.add(net.ReLuLayer())
+    model.add(net.FullyConnectedLayer(sizes[-1]))
+    return model
+
+
 def modular(work: Workload, rng: np.random.Generator) -> cnn.Net:
+    """The layers of a workload as those of cnn."""
     build: dict[str, Any] = {
         "linear": lambda D, H: cnn.Linear(D, H, rng),
         "conv": lambda C, F: cnn.Conv2D(C, F, 3, padding=1, rng=rng),
@@ -229,4 +230,8 @@ def modular(work: Workload, rng: np.random.Generator) -> cnn.Net:
     return cnn.Net([build[kind](*sizes) for kind, *sizes in work.layers], cnn.CrossEntropyLoss)
 
 
-OURS = {"functional_net.py": Functional, "net.py": Object, "cnn": Modular}
+OURS: dict[str, type[Contender]] = {
+    "functional_net.py": Functional,
+    "net.py": Object,
+    "cnn": Modular,
+}

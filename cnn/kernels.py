@@ -40,7 +40,7 @@ __all__ = [
 Array = npt.NDArray[np.floating]
 Pair = tuple[int, int]
 
-CACHE = 4 * 2**20  # bytes of columns at a time: they are read again while still in the cache
+CACHE = 2**20  # bytes of columns at a time, so that the cache still holds them; by scaling.py
 
 
 def samples_last(X: Array) -> Array:

@@ -16,7 +16,7 @@ from cnn.checks import labels_of
 from cnn.kernels import Array, keep_memory
 from cnn.layer import Layer
 from cnn.losses import Loss
-from datasets import Schedule, at_epoch, checks, minibatches
+from datasets import Schedule, at_epoch, checks, many, minibatches
 from datasets.schedules import short
 from datasets.store.weights import Weights, match_weights
 
@@ -159,9 +159,10 @@ class Net:
             if layer.grads.keys() != layer.params.keys():
                 raise RuntimeError("update_weights expects a backward first, got none")
             for name, W in layer.params.items():
-                V = velocity.get(name, 0)
-                velocity[name] = momentum * V - lr * layer.grads[name]  # (E9)
-                W += velocity[name]  # (E9)
+                V, dW = velocity.setdefault(name, np.zeros_like(W)), layer.grads[name]
+                V *= momentum
+                V -= lr * dW  # (E9)
+                W += V  # (E9)
 
     # --- train ----------------------------------------------------------------
 
@@ -170,8 +171,13 @@ class Net:
         out = self(X)  # (N, K)
         loss = self.loss(out, y)
         self.backward()
+        many.mean(self.averaged(), len(X))  # over the ranks of mpiexec; alone, as they are
         self.update_weights(lr, momentum)
         return loss, hits(out, y)
+
+    def averaged(self) -> list[Array]:
+        """What ranks have in common: the gradients, and BatchNorm2D's running statistics."""
+        return [A for layer in self.layers for A in (layer.grads | layer.state).values()]
 
     @np.errstate(over="ignore", invalid="ignore")  # checks.loss tells it, with advice
     def train(

@@ -1,11 +1,14 @@
 """Targets and minibatches: what stands between a data set and a training step."""
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from datasets import checks
+from datasets.bar import Bar
+from datasets.threads import limited
 
 __all__ = ["one_hot", "minibatches"]
 
@@ -36,12 +39,13 @@ def one_hot(labels: npt.ArrayLike, n_classes: int, dtype: npt.DTypeLike = np.flo
 
 
 def minibatches(
-    X: Array, y: Array, batch_size: int, rng: np.random.Generator, start: int = 0
+    X: Array, y: Array, batch_size: int, rng: np.random.Generator, start: int = 0, title: str = ""
 ) -> Iterator[tuple[Array, Array]]:
     """One epoch of shuffled batches (X_batch, y_batch), every sample once.
 
     The last batch holds what is left. start skips that many batches of the
-    same shuffle: so an interrupted epoch goes on where it stopped.
+    same shuffle: so an interrupted epoch goes on where it stopped. A title shows a progress bar.
+    While the batches are taken, matrix products run on one thread, see datasets/threads.py.
     Raises ValueError when X and y differ in length or are empty, batch_size < 1 or start < 0.
     """
     if not (isinstance(X, np.ndarray) and isinstance(y, np.ndarray) and X.ndim and y.ndim):
@@ -56,13 +60,28 @@ def minibatches(
     if start < 0:
         raise ValueError(f"minibatches expects a start of 0 or more, got {start}")
     order = rng.permutation(len(X))
-    return _gather(X, y, order, batch_size, start * batch_size)
+    batches = _gather(X, y, order, batch_size, start * batch_size)
+    return _shown(batches, title, len(X)) if title else batches
 
 
 def _gather(
     X: Array, y: Array, order: npt.NDArray[np.intp], batch_size: int, first: int
 ) -> Iterator[tuple[Array, Array]]:
     # Rows are copied batch by batch: shuffling all of X would cost a second X.
-    for i in range(first, len(order), batch_size):
-        rows = order[i : i + batch_size]
-        yield X.take(rows, axis=0), y.take(rows, axis=0)
+    with limited():
+        for i in range(first, len(order), batch_size):
+            rows = order[i : i + batch_size]
+            yield X.take(rows, axis=0), y.take(rows, axis=0)
+
+
+def _shown(
+    batches: Iterator[tuple[Array, Array]], title: str, N: int
+) -> Iterator[tuple[Array, Array]]:
+    seen, shown = 0, time.monotonic()
+    with Bar(title, N) as bar:
+        for X, y in batches:
+            yield X, y
+            seen += len(X)
+            if time.monotonic() - shown > 0.1:
+                shown = time.monotonic()
+                bar.show(seen, f"{seen:,} of {N:,}")

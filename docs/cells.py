@@ -1,24 +1,25 @@
 """Cells: functions cut out of the sources by the equations they carry, and coloured.
 
-A line that implements an equation ends in its number, `# (E5)`; a cell is the function around
-it. Nothing is copied by hand, so a cell can neither be out of date nor wrong.
+Nothing is copied by hand, so a cell can neither be out of date nor wrong.
 """
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
-from html import escape
-from itertools import groupby
-from pathlib import Path
 from textwrap import dedent, indent, wrap
 
-ROOT = Path(__file__).resolve().parents[1]
-WIDTH = 66  # columns of code in a cell: three stand beside each other
-Function = ast.FunctionDef
-Spellings = Mapping[str, list[str]]  # symbol -> how the code writes it
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+from gradcheck.ours.equations import functions, functions_in, places, source
+
+__all__ = ["WIDTH", "Cell", "cut", "coloured", "occurrences"]
+
+WIDTH = 72  # columns of code in a cell
+LEXER, FORMATTER = PythonLexer(stripnl=False, ensurenl=False), HtmlFormatter(nowrap=True)
 
 
 @dataclass(frozen=True)
@@ -41,76 +42,36 @@ class Cell:
         return f"{self.path}#L{self.line}"
 
 
-@cache
-def source(path: str) -> tuple[str, ...]:
-    return tuple((ROOT / path).read_text(encoding="utf-8").splitlines())
-
-
-@cache
-def functions(path: str) -> dict[str, Function]:
-    """Functions and methods by name, "init" or "Linear.forward", in the order of the file."""
-    found: dict[str, Function] = {}
-    for node in ast.parse("\n".join(source(path))).body:
-        inside = node.body if isinstance(node, ast.ClassDef) else [node]
-        prefix = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
-        found |= {prefix + f.name: f for f in inside if isinstance(f, Function)}
-    return found
-
-
-def sections(path: str) -> list[tuple[int, str]]:
-    """Line and name of every rule, `# --- name ---`."""
-    rules = enumerate(source(path), start=1)
-    return [(n, m[1]) for n, text in rules if (m := re.match(r"\s*# --- (.+?) -{3,}$", text))]
-
-
 def cut(piece: str, equation: str = "") -> list[Cell]:
     """The cells of "path::owner": a function, or what carries the equation in a class or a file.
 
     A path may be a folder. Raises LookupError where there is nothing to cut.
     """
-    place, _, owner = piece.partition("::")
-    path = place if place.endswith(".py") else home(place, owner)
-    known = functions(path)
-    inside = [name for name in known if f"{name}.".startswith(f"{owner}.") or not owner]
-    if owner not in known:  # a class or a whole file
-        inside = [name for name in inside if tagged(path, known[name], equation)]
-    if not inside:
-        what = f"no line with ({equation})" if equation else "no such function"
-        raise LookupError(f"{path}: {owner or 'the file'} has {what}")
-    return [_cell(path, name, known[name], equation) for name in inside]
+    owner = piece.partition("::")[2]
+    lines: dict[tuple[str, str], list[int]] = {}
+    for place in places(equation, piece) if equation else ():
+        lines.setdefault((place.path, place.function), []).append(place.line)
+    named = [(path, name) for path, name in functions_in(piece) if name == owner]
+    if not (found := named or list(lines)):
+        raise LookupError(f"{piece}: there is no such function, or no line with ({equation})")
+    return [cell(path, name, lines.get((path, name), [])) for path, name in found]
 
 
-def home(folder: str, owner: str) -> str:
-    """The file of the folder that defines a function or a class."""
-    for file in sorted((ROOT / folder).glob("*.py")):
-        path = f"{folder}/{file.name}"
-        if any(f"{name}.".startswith(f"{owner}.") for name in functions(path)):
-            return path
-    raise LookupError(f"{folder}: no file defines {owner}")
-
-
-def tagged(path: str, function: Function, equation: str) -> list[int]:
-    """The lines of the function that carry the equation, counted from 1 in the file."""
-    tag = re.compile(rf"# \({equation}\)")
-    lines = range(function.lineno, (function.end_lineno or 0) + 1)
-    return [n for n in lines if equation and tag.search(source(path)[n - 1])]
-
-
-def _cell(path: str, name: str, function: Function, equation: str) -> Cell:
-    head, start, marks = (
-        signature(function),
-        _first(path, function),
-        tagged(path, function, equation),
-    )
+def cell(path: str, name: str, lines: list[int]) -> Cell:
+    """The function of that name; lines of the file are marked."""
+    function = functions(path)[name]
+    promise = ast.get_docstring(function) or ""
+    start = function.body[bool(promise)].lineno
+    while source(path)[start - 2].strip().startswith("#"):
+        start -= 1
+    head = signature(function)
     body = indent(dedent("\n".join(source(path)[start - 1 : function.end_lineno])), "    ")
-    marked = frozenset(n - start + head.count("\n") + 1 for n in marks)
-    promise = " ".join((ast.get_docstring(function) or "").split("\n\n")[0].split())
-    return Cell(
-        path, name, promise, f"{head}\n{body}", marked, marks[0] if marks else function.lineno
-    )
+    marked = frozenset(n - start + head.count("\n") + 1 for n in lines)
+    promise = " ".join(promise.split("\n\n")[0].split())
+    return Cell(path, name, promise, f"{head}\n{body}", marked, min(lines, default=function.lineno))
 
 
-def signature(function: Function) -> str:
+def signature(function: ast.FunctionDef) -> str:
     """`def name(arguments):`, in lines of WIDTH; the types stay in the file."""
     bare = deepcopy(function.args)
     for node in ast.walk(bare):
@@ -120,76 +81,33 @@ def signature(function: Function) -> str:
     return "\n".join(wrap(head, WIDTH, subsequent_indent=" " * 8))
 
 
-def _first(path: str, function: Function) -> int:
-    """The first line behind the docstring, comments included."""
-    line = function.body[bool(ast.get_docstring(function))].lineno
-    while source(path)[line - 2].strip().startswith("#"):
-        line -= 1
-    return line
-
-
-# --- colours and symbols ------------------------------------------------------
-
-COLOURS = {
-    "Keyword": "k",
-    "Operator.Word": "k",
-    "Literal": "s",
-    "Comment": "c",
-    "Name.Builtin": "n",
-}
-
-
-def occurrences(code: str, spellings: Spellings) -> list[tuple[int, int, str]]:
+def occurrences(code: str, spellings: Mapping[str, list[str]]) -> list[tuple[int, int, str]]:
     """Start, end and symbol wherever one of its spellings stands in the code, comments left out.
 
     A spelling is a whole word, and the longest one wins: the X of `self.X` is no X of its own.
     """
-    by_spelling = {word: symbol for symbol, words in spellings.items() for word in words}
-    longest = sorted(by_spelling, key=len, reverse=True)
+    owner = {word: symbol for symbol, words in spellings.items() for word in words}
     words = "|".join(
         (r"(?<![\w.\"])" if word[0] != "." else "") + re.escape(word) + r"(?![\w\"])"
-        for word in longest
+        for word in sorted(owner, key=len, reverse=True)
     )
-    found = re.finditer(rf"#.*|({words})", code) if longest else ()
-    return [(*m.span(1), by_spelling[m[1]]) for m in found if m[1]]
+    found = re.finditer(rf"#.*|({words})", code) if owner else ()
+    return [(*m.span(1), owner[m[1]]) for m in found if m[1]]
 
 
-def highlight(cell: Cell, spellings: Spellings) -> str:
-    """HTML of the code: a span for each line, coloured, with every symbol marked as such."""
-    owner = [""] * len(cell.code)
-    for start, end, symbol in occurrences(cell.code, spellings):
-        owner[start:end] = [symbol] * (end - start)
-    letters = zip(cell.code, _colours(cell.code), owner, strict=True)
-    lines: list[list] = [[]]
-    for letter in letters:
-        lines[-1].append(letter)
-        if letter[0] == "\n":
-            lines.append([])
-    return "".join(_line(line, n in cell.marked) for n, line in enumerate(lines))
+def coloured(cell: Cell, spellings: Mapping[str, list[str]]) -> str:
+    """HTML of the code: an element for each line, with every symbol marked as such."""
+    lines = []
+    for n, line in enumerate(cell.code.splitlines()):
+        html, end = "", 0
+        for start, stop, symbol in occurrences(line, spellings):
+            html += _html(line[end:start]) + f'<b data-s="{symbol}">{_html(line[start:stop])}</b>'
+            end = stop
+        kind, depth = "mark" if n in cell.marked else "span", len(line) - len(line.lstrip())
+        style = f'class="line" style="--depth:{depth}ch"'
+        lines.append(f"<{kind} {style}>{html}{_html(line[end:])}\n</{kind}>")
+    return "".join(lines)
 
 
-def _colours(code: str) -> Iterator[str]:
-    """One class for each letter."""
-    from pygments.lexers.python import PythonLexer
-
-    for kind, text in PythonLexer(ensurenl=False, stripnl=False).get_tokens(code):
-        name = str(kind).removeprefix("Token.")
-        yield from [next((c for k, c in COLOURS.items() if name.startswith(k)), "")] * len(text)
-
-
-def _line(letters: list, marked: bool) -> str:
-    text = "".join(letter for letter, _, _ in letters)
-    inner = ""
-    for symbol, inside in groupby(letters, key=lambda each: each[2]):
-        part = "".join(
-            f'<i class="{colour}">{run}</i>' if colour else run for colour, run in _runs(inside)
-        )
-        inner += f'<b data-s="{symbol}">{part}</b>' if symbol else part
-    depth = len(text) - len(text.lstrip())
-    kind = "mark" if marked else "span"
-    return f'<{kind} class="line" style="--depth:{depth}ch">{inner}</{kind}>'
-
-
-def _runs(letters: Iterator) -> Iterator[tuple[str, str]]:
-    for colour, run in groupby(letters, key=lambda each: each[1]):
-        yield colour, escape("".join(letter for letter, _, _ in run), quote=False)
+def _html(code: str) -> str:
+    return highlight(code, LEXER, FORMATTER).removesuffix("\n") if code else ""

@@ -1,98 +1,145 @@
-"""Formulas in ASCII become MathML: "dW = X' dY", "y_nh = sum_d x_nd w_dh + b_h".
+"""Formulas written as Python become MathML: "dW = X.T @ dY", "y_nh = sum_d(x_nd * w_dh) + b_h".
 
-X'      transposed          x_nd    with indices        sum_n   a sum over n
-dX      the gradient of X   a / b   a fraction          sqrt(a) a root
-f'(x)   a derivative        *       entry by entry      <-  becomes
+Python reads them (ast); here stands how each part looks:
+
+X.T     transposed          x_nd      with indices        sum_n(...)  a sum over n
+dX      the gradient of X   a / b     a fraction          sqrt(a)     a root
+f'(x)   a derivative        dY * X    entry by entry      <-  ->      becomes, leads to
 """
 
+import ast
 import re
 from collections.abc import Mapping
 from html import escape
+from itertools import chain
 
 import numpy as np
 
-__all__ = ["formula", "inline", "matrix", "number", "name"]
+__all__ = ["Formula", "formula", "inline", "matrix", "number", "parse"]
 
-TOKEN = re.compile(r"<-|->|[A-Za-z]+\d*(?:_[A-Za-z0-9]+)?'?|\d[\d.]*|[-+*/=(),<>']")
-WORDS = {"eps": "ε"}
-SIGNS = {"-": "−", "*": "⊙", "<-": "←", "->": "→"}
+PRIME = "\u02b9"  # a letter for Python, so that f' can be a name
+SPACE = '<mspace width=".18em"></mspace>'  # keeps lr dW from being read as lrdW
+LEVELS = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.MatMult: 2, ast.Div: 2}
+TURNED = '<mi mathvariant="normal">T</mi>'
+OPEN, CLOSE, COMMA = (f'<mo stretchy="false">{sign}</mo>' for sign in "(),")
+SIGNS = {ast.Add: "+", ast.Sub: "−", ast.Div: "/", ast.Eq: "=", ast.Gt: ">"}
+SIGNS |= {ast.LShift: "←", ast.RShift: "→"}
+
+
+def parse(text: str) -> ast.expr:
+    """The tree of a formula; "=" states that two sides are equal."""
+    text = re.sub(r"(?<!=)=(?!=)", "==", text.replace("<-", "<<").replace("->", ">>"))
+    return ast.parse(text.replace("f'", f"f{PRIME}").strip(), mode="eval").body
 
 
 def formula(text: str, symbols: Mapping[str, str]) -> str:
     """A formula on its own line. symbols: base name -> the symbol it belongs to, {"dw": "dW"}."""
-    return f'<math display="block">{_row(TOKEN.findall(text), symbols)}</math>'
+    return f'<math display="block">{row(Formula(symbols).visit(parse(text)))}</math>'
 
 
 def inline(text: str, symbols: Mapping[str, str]) -> str:
     """A formula within a sentence; its fractions keep to the line, a / b."""
-    return f"<math>{_row(TOKEN.findall(text), symbols, flat=True)}</math>"
+    return f"<math>{row(Formula(symbols, flat=True).visit(parse(text)))}</math>"
 
 
-def _row(tokens: list[str], symbols: Mapping[str, str], flat: bool = False) -> str:
-    """All that stands before the end, or before the bracket that closes."""
-    parts: list[str] = []
-    while tokens and (token := tokens.pop(0)) != ")":
-        if token == "/" and not flat:
-            below = _atom(tokens.pop(0), tokens, symbols)
-            parts[-1] = f"<mfrac>{_bare(parts[-1])}{_bare(below)}</mfrac>"
-        elif token == "'":
-            parts[-1] = f"<msup>{parts[-1]}<mo>⊤</mo></msup>"
-        else:
-            if side_by_side(parts, token):
-                parts.append('<mspace width=".18em"></mspace>')
-            parts.append(_atom(token, tokens, symbols))
-    return f"<mrow>{''.join(parts)}</mrow>"
+class Formula(ast.NodeVisitor):
+    """visit(tree) gives a list of MathML elements; between two of them a line may break."""
+
+    def __init__(self, symbols: Mapping[str, str], flat: bool = False):
+        self.symbols, self.flat = symbols, flat
+        self.below = False  # under a fraction bar?
+
+    def held(self, node: ast.expr, least: int) -> list[str]:
+        """The parts, in brackets if they hold together less tightly than that."""
+        parts = self.visit(node)
+        return parts if self.level(node) >= least else [OPEN, *parts, CLOSE]
+
+    def level(self, node: ast.expr) -> int:
+        """0 a comparison, 1 a sum, 2 a product, 3 a name."""
+        if isinstance(node, ast.BinOp):
+            return 3 if self.upright(node) else LEVELS.get(type(node.op), 0)
+        return {ast.Compare: 0, ast.IfExp: 0, ast.UnaryOp: 1}.get(type(node), 3)
+
+    def upright(self, node: ast.BinOp) -> bool:
+        return isinstance(node.op, ast.Div) and not self.flat
+
+    def visit_Name(self, node: ast.Name) -> list[str]:
+        return [self.name(node.id)]
+
+    def visit_Attribute(self, node: ast.Attribute) -> list[str]:
+        if isinstance(node.value, ast.Name):
+            return [self.name(ast.unparse(node))]
+        return [f"<msup>{row(self.held(node.value, 3))}{TURNED}</msup>"]
+
+    def visit_Constant(self, node: ast.Constant) -> list[str]:
+        return [f"<mn>{ast.unparse(node)}</mn>"]
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> list[str]:
+        return ["<mo>−</mo>", *self.held(node.operand, 2)]
+
+    def visit_BinOp(self, node: ast.BinOp) -> list[str]:
+        if self.upright(node):
+            top, self.below = row(self.visit(node.left)), True
+            bottom, self.below = row(self.visit(node.right)), False
+            return [f"<mfrac>{top}{bottom}</mfrac>"]
+        level = self.level(node) + isinstance(node.op, ast.MatMult)
+        right = self.held(node.right, level + isinstance(node.op, ast.Sub | ast.Div))
+        return [*self.held(node.left, level), self.sign(node.op, node.left), *right]
+
+    def visit_Compare(self, node: ast.Compare) -> list[str]:
+        right = self.visit(node.comparators[0])
+        return [*self.visit(node.left), self.sign(node.ops[0], node.left), *right]
+
+    def visit_IfExp(self, node: ast.IfExp) -> list[str]:
+        if_, else_ = (f"<mtext>&nbsp;{word}&nbsp;</mtext>" for word in ("if", "else"))
+        test, otherwise = self.visit(node.test), self.visit(node.orelse)
+        return [*self.visit(node.body), if_, *test, else_, *otherwise]
+
+    def visit_Tuple(self, node: ast.Tuple) -> list[str]:
+        return list(chain(*([COMMA, *self.visit(part)] for part in node.elts)))[1:]
+
+    def visit_Call(self, node: ast.Call) -> list[str]:
+        name, inside = ast.unparse(node.func), self.visit(ast.Tuple(node.args))
+        if name == "sqrt":
+            return [f"<msqrt>{row(inside)}</msqrt>"]
+        if name.startswith("sum_"):
+            sum_ = f"<munder><mo>∑</mo><mi>{name.removeprefix('sum_')}</mi></munder>"
+            return [sum_, *self.held(node.args[0], 2)]
+        return [*self.visit(node.func), OPEN, *inside, CLOSE]
+
+    def generic_visit(self, node: ast.AST) -> list[str]:
+        raise ValueError(f"a formula cannot hold {ast.unparse(node)!r}")
+
+    def sign(self, op: ast.AST, left: ast.expr) -> str:
+        """Between factors stands a small space; between arrays that meet entry by entry, a sign."""
+        if isinstance(op, ast.Mult | ast.MatMult):
+            arrays = isinstance(op, ast.Mult) and re.fullmatch("d?[A-Z]", ast.unparse(left))
+            return "<mo>⊙</mo>" if arrays else SPACE
+        return f"<mo>{escape(SIGNS[type(op)])}</mo>"
+
+    def name(self, text: str) -> str:
+        """X, dW, w_dh, logits: as mathematics writes it, and marked as the symbol it belongs to."""
+        base, _, indices = text.removesuffix(".T").partition("_")
+        out = letters(base)
+        if indices:
+            out = f"<msub>{out}<mrow>{''.join(f'<mi>{i}</mi>' for i in indices)}</mrow></msub>"
+        if text.endswith(".T"):
+            out = f"<msup>{out}{TURNED}</msup>"
+        symbol = self.symbols.get(base.replace(PRIME, "'"))
+        return f'<mrow data-s="{symbol}">{out}</mrow>' if symbol else out
 
 
-def side_by_side(parts: list[str], token: str) -> bool:
-    """Is this one factor after another? A small space keeps lr dW from being read as lrdW."""
-    return bool(parts) and not parts[-1].startswith("<mo>") and token[0].isalnum()
-
-
-def _atom(token: str, rest: list[str], symbols: Mapping[str, str]) -> str:
-    if token == "(":
-        return f"<mrow><mo>(</mo>{_row(rest, symbols)}<mo>)</mo></mrow>"
-    if token == "sqrt":
-        return f"<msqrt>{_bare(_atom(rest.pop(0), rest, symbols))}</msqrt>"
-    if token[0].isdigit():
-        return f"<mn>{token}</mn>"
-    if token.startswith("sum_"):
-        return f"<munder><mo>∑</mo>{_letters(token[4:])}</munder>"
-    if token in ("if", "else"):
-        return f"<mtext>&nbsp;{token}&nbsp;</mtext>"
-    if token[0].isalpha():
-        return name(token, symbols)
-    return f"<mo>{escape(SIGNS.get(token, token))}</mo>"
-
-
-def _bare(part: str) -> str:
-    """What a fraction bar or a root holds together needs no brackets."""
-    return re.sub(r"^<mrow><mo>\(</mo>(.*)<mo>\)</mo></mrow>$", r"\1", part)
-
-
-def name(token: str, symbols: Mapping[str, str]) -> str:
-    """X, dW, w_dh, logits: as mathematics writes it, and marked as the symbol it belongs to."""
-    base, prime, _ = token.partition("'")
-    base, _, indices = base.partition("_")
-    out = _base(base)
-    if indices:
-        out = f"<msub>{out}{_letters(indices)}</msub>"
-    if prime and base == "f":
-        out = f'<mrow>{out}<mo lspace="0" rspace="0">′</mo></mrow>'
-    elif prime:
-        out = f"<msup>{out}<mo>⊤</mo></msup>"
-    symbol = symbols.get(base + prime) or symbols.get(base)
-    return f'<mrow data-s="{symbol}">{out}</mrow>' if symbol else out
-
-
-def _base(base: str) -> str:
+def letters(base: str) -> str:
+    """A name without its indices."""
     if re.fullmatch(r"d([A-Za-z]|logits|[A-Z]\d)", base):  # the gradient of ...
-        return f'<mrow><mi mathvariant="normal">d</mi>{_base(base[1:])}</mrow>'
-    return f"<mi>{WORDS.get(base, base)}</mi>"
+        return f'<mrow><mi mathvariant="normal">d</mi>{letters(base[1:])}</mrow>'
+    if base.endswith(PRIME):
+        return f'<mrow>{letters(base[:-1])}<mo lspace="0" rspace="0">′</mo></mrow>'
+    return f"<mi>{'ε' if base == 'eps' else base}</mi>"
 
 
-def _letters(indices: str) -> str:
-    return f"<mrow>{''.join(f'<mi>{i}</mi>' for i in re.findall(r'[a-z]|[0-9]+', indices))}</mrow>"
+def row(parts: list[str]) -> str:
+    return f"<mrow>{''.join(parts)}</mrow>"
 
 
 # --- numbers ------------------------------------------------------------------
@@ -101,20 +148,13 @@ def _letters(indices: str) -> str:
 def number(value: float) -> str:
     """Four decimals, without the zeros at the end."""
     text = f"{value:.4f}".rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
+    return "0" if text == "-0" else text.replace("-", "−")
 
 
-def matrix(values: np.ndarray, label: str = "") -> str:
+def matrix(values: np.ndarray, label: str) -> str:
     """The entries, the label below; page.css draws the brackets, which few fonts can stretch."""
-    rows = "".join(
-        f"<mtr>{''.join(f'<mtd>{_signed(v)}</mtd>' for v in row)}</mtr>"
-        for row in np.atleast_2d(values)
-    )
-    body = f"<mtable>{rows}</mtable>"
     if np.ndim(values) == 0:
-        body = f"<mrow>{_signed(float(values))}</mrow>"
-    return f"<munder>{body}{label}</munder>" if label else body
-
-
-def _signed(value: float) -> str:
-    return f"<mn>{number(value).replace('-', '−')}</mn>"
+        return f"<munder><mn>{number(float(values))}</mn>{label}</munder>"
+    lines = ("".join(f"<mtd><mn>{number(v)}</mn></mtd>" for v in line) for line in values)
+    table = "".join(f"<mtr>{line}</mtr>" for line in lines)
+    return f"<munder><mtable>{table}</mtable>{label}</munder>"

@@ -50,6 +50,7 @@ for (const button of switches) {
     if (!shown.length) show(button, true);
   });
 }
+show(switches[2], false); // two fit beside each other in letters of full size
 
 // --- dark or light: as the system has it, until the reader decides
 

@@ -1,4 +1,4 @@
-"""Fill the marked parts of README.md from sources and measurements; none is typed by hand."""
+"""Fill the marked parts of README.md and docs/*.md from sources and measurements."""
 
 import os
 import re
@@ -13,21 +13,22 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from datasets.run import console  # noqa: E402
-from docs.excerpt import excerpt  # noqa: E402
+from docs.page import cells_of  # noqa: E402
+from docs.rows import COLUMNS, ROWS  # noqa: E402
 
-README = ROOT / "README.md"
+PAGES = ("README.md", "docs/use.md", "docs/checker.md")
 COMMANDS = ("functional_net.py --lr 0.1 --hidden_neurons 100", "net.py --epochs 2")
 ONE_THREAD = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # more of them round differently
-PLANT = "-m gradcheck --plant functional-mean-in-db1"
+PLANT = "-m gradcheck plants functional-mean-in-db1"
 ORDER = {
     "functional_net.py": "the whole story in pure functions: forward, loss, backward, update",
     "net.py": "the same story in objects; samples are columns",
     "gradcheck/core.py": "how to know that a gradient is right",
-    "cnn/layer.py": "what every layer promises: the call remembers, forward leaves no trace",
+    "cnn/layer.py": "what every layer promises: the call remembers, forward does not",
     "cnn/activations.py": "the simplest layers",
-    "cnn/layers.py": "convolution, pooling, batch normalisation",
+    "cnn/layers.py": "convolution, pooling and batch normalisation",
     "cnn/losses.py": "cross-entropy and squared error",
-    "cnn/net.py": "a list of layers becomes a network",
+    "cnn/net.py": "how a list of layers becomes a network",
     "cnn/kernels.py": "why the convolution is fast, in small named pieces",
 }
 
@@ -35,6 +36,11 @@ ORDER = {
 def text(name: str) -> str:
     """A file of the repository, as it is."""
     return (ROOT / name).read_text(encoding="utf-8").strip()
+
+
+def block(name: str) -> str:
+    """A file of the repository as a block of code."""
+    return f"```text\n{text(name)}\n```"
 
 
 def order() -> str:
@@ -45,28 +51,23 @@ def order() -> str:
     )
 
 
-PARTS = {
-    "two commands": lambda: f"```text\n{text('docs/two_commands.txt')}\n```",
-    "accuracy": lambda: text("benchmarks/accuracy.md"),
-    "lines": order,
-    "E5": excerpt,
-    "plant": lambda: f"```text\n{first_report(text('docs/plant.txt'))}\n```",
-    "proof": lambda: text("benchmarks/proof.md"),
-    "speed": lambda: between("summary", text("benchmarks/results.md")),
-    "digits": lambda: totals(text("benchmarks/digits.md")),
-}
+def excerpt(key: str = "E5") -> str:
+    """One row of the side-by-side page: for each implementation the lines that carry it."""
+    row = next(row for row in ROWS if row.key == key)
+    table = ["| file | samples are | the line | where |", "|---|---|---|---|"]
+    for column, style in COLUMNS.items():
+        cells = [cell for cell in cells_of(row, column) if cell.marked]
+        lines = [cell.code.splitlines()[n].partition("  #")[0].strip()
+                 for cell in cells for n in sorted(cell.marked)]  # fmt: skip
+        code = "<br>".join(f"`{line}`" for line in lines)
+        links = ", ".join(f"[{cell.name}]({cell.link})" for cell in cells)
+        table.append(f"| `{column}` | {style.split()[-1]} | {code} | {links} |")
+    return "\n".join(table)
 
 
 def between(name: str, document: str) -> str:
     """What stands between the marks of that name."""
     return document.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0].strip()
-
-
-def first_report(output: str) -> str:
-    """The planted line, the first report, and the last line."""
-    lines = output.splitlines()
-    end = next(i for i, line in enumerate(lines) if line.startswith("  => look at")) + 1
-    return "\n".join([*lines[:end], "...", lines[-1]])
 
 
 def totals(table: str) -> str:
@@ -76,29 +77,43 @@ def totals(table: str) -> str:
     return "\n".join([*lines[:2], *rows, "", *lines[-1:]])
 
 
-def filled(readme: str) -> str:
-    """The text with every marked part made anew. Raises ValueError where one is missing."""
-    for name, part in PARTS.items():
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
-        now = part().replace("\\", r"\\")
-        readme, found = re.subn(pattern, rf"\g<1>{now}\n\g<2>", readme, flags=re.S)
-        if found != 1:
-            raise ValueError(f"README.md: expected one part {name!r}, found {found}")
-    return readme
+PARTS = {
+    "two commands": lambda: block("docs/two_commands.txt"),
+    "accuracy": lambda: text("benchmarks/accuracy.md"),
+    "lines": order,
+    "E5": excerpt,
+    "plant": lambda: block("docs/plant.txt"),
+    "proof": lambda: text("benchmarks/proof.md"),
+    "speed": lambda: between("summary", text("benchmarks/results.md")),
+    "digits": lambda: totals(text("benchmarks/digits.md")),
+}
 
 
-def measure() -> None:
-    """Run the two commands and the planted mistake, and keep what they print."""
-    shows = ("two_commands.txt", COMMANDS, 0), ("plant.txt", (PLANT,), 1)  # 1: a mistake is found
-    for file, commands, code in shows:
-        shown = []
-        for command in commands:
-            words = [sys.executable, *command.split()]
-            done = subprocess.run(words, cwd=ROOT, env=ONE_THREAD, capture_output=True, text=True)
-            if done.returncode != code:
-                raise SystemExit(f"{command}: expected exit {code}, got {done.returncode}")
-            shown += [f"$ python {command}", done.stdout]
-        (ROOT / "docs" / file).write_text("\n".join(shown), encoding="utf-8")
+def filled(page: str) -> str:
+    """The page with every marked part made anew. Raises ValueError for a mark nobody knows."""
+
+    def part(mark: re.Match) -> str:
+        if mark[1] not in PARTS:
+            raise ValueError(f"expected one of the parts {', '.join(PARTS)}, got {mark[1]!r}")
+        return f"<!-- {mark[1]} -->\n{PARTS[mark[1]]()}\n<!-- /{mark[1]} -->"
+
+    return re.sub(r"<!-- (.+?) -->\n.*?<!-- /\1 -->", part, page, flags=re.S)
+
+
+def first_report(output: str) -> str:
+    """The planted line, the first report, and the last line."""
+    lines = output.splitlines()
+    end = next(i for i, line in enumerate(lines) if line.startswith("  => look at")) + 1
+    return "\n".join([*lines[:end], "...", lines[-1]])
+
+
+def shown(command: str, code: int = 0) -> str:
+    """The command and what it prints. Raises SystemExit where it ends with another exit code."""
+    words = [sys.executable, *command.split()]
+    done = subprocess.run(words, cwd=ROOT, env=ONE_THREAD, capture_output=True, text=True)
+    if done.returncode != code:
+        raise SystemExit(f"{command}: expected exit {code}, got {done.returncode}: {done.stderr}")
+    return f"$ python {command}\n{done.stdout}"
 
 
 app = typer.Typer(**console.SETTINGS)
@@ -108,11 +123,17 @@ app = typer.Typer(**console.SETTINGS)
 def main(
     run: Annotated[bool, typer.Option("--run", help="Run the shown commands first.")] = False,
 ) -> None:
-    """Write the marked parts of README.md anew."""
+    """Write the marked parts of README.md and docs anew."""
     if run:
-        measure()
-    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
-    console.say("README.md is up to date")
+        outputs = {
+            "two_commands.txt": "\n".join(map(shown, COMMANDS)),
+            "plant.txt": first_report(shown(PLANT, code=1)),  # 1: a mistake is found
+        }
+        for name, output in outputs.items():
+            (ROOT / "docs" / name).write_text(output, encoding="utf-8")
+    for name in PAGES:
+        (ROOT / name).write_text(filled(text(name)) + "\n", encoding="utf-8")
+        console.say(f"{name} is up to date")
 
 
 if __name__ == "__main__":

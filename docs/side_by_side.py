@@ -1,6 +1,6 @@
 """The three implementations beside each other, equation by equation: writes docs/side_by_side.html.
 
-Read rows.py for what is said, cells.py for how the code is cut, worked.py for the numbers.
+Read rows.toml for what is said, cells.py for how the code is cut, worked.py for the numbers.
 """
 
 import sys
@@ -20,30 +20,12 @@ app = typer.Typer(**console.SETTINGS)
 
 
 @app.command()
-def main(
-    to: Annotated[
-        Path,
-        typer.Option(
-            "--to",
-            metavar="FILE.html",
-            help="The page to write.",
-            show_default="docs/side_by_side.html",
-        ),
-    ] = PAGE,
-    terminal: Annotated[
-        bool, typer.Option("--terminal", help="Show the rows here instead.")
-    ] = False,
-) -> None:
+def main(to: Annotated[Path, console.option("--to", help="The page to write.")] = PAGE) -> None:
     """Show the three implementations side by side, each equation with its code and numbers."""
-    if terminal:
-        from docs.terminal import show
+    from docs.page import build
 
-        show()
-    else:
-        from docs.page import build
-
-        to.write_text(build(), encoding="utf-8")
-        console.say(f"written to {to}")
+    to.write_text(build(), encoding="utf-8")
+    console.say(f"written to {to}")
 
 
 if __name__ == "__main__":

@@ -9,14 +9,25 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = {"functional_net", "net", "cnn", "gradcheck", "datasets"}
-LIBRARIES = {"numpy", "h5py", "PIL", "typer", "rich", "pygments"}
+LIBRARIES = {"numpy", "h5py", "PIL", "typer", "rich", "pygments", "threadpoolctl", "mpi4py"}
+
+# The rooms, and the rooms that each may import besides itself. gradcheck's are files and folders.
 MAY_IMPORT = {
-    "functional_net": {"datasets"},
-    "net": {"datasets"},
-    "cnn": {"datasets", "cnn"},
-    "datasets": {"datasets"},
-    "gradcheck": {"gradcheck", "functional_net", "net", "cnn", "datasets"},
+    "functional_net": {"datasets", "datasets.run"},
+    "net": {"datasets", "datasets.run"},
+    "cnn": {"datasets", "datasets.run", "datasets.store"},
+    "datasets": set(),
+    "datasets.store": {"datasets"},
+    "datasets.read": {"datasets", "datasets.store"},
+    "datasets.draw": {"datasets", "datasets.store"},
+    "datasets.export": {"datasets", "datasets.store"},
+    "datasets.run": {"datasets", "datasets.store", "datasets.read", "datasets.draw"},
 }
+DOORS = {"datasets/__init__.py", "datasets/__main__.py", "gradcheck/__init__.py"}
+CHECKER = [
+    {"core"}, {"case", "console"}, {"rules", "explain", "taylor", "report"}, {"yours"}, {"judge"},
+    {"ours"}, {"plants"}, {"learn"}, {"__main__"},
+]  # fmt: skip  # each may import those before it
 SOURCES = [
     path
     for path in ROOT.rglob("*.py")
@@ -24,29 +35,53 @@ SOURCES = [
 ]
 
 
-def unit(path: Path) -> str:
-    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+def room(module: str) -> str:
+    """datasets.read for datasets.read.mnist, cnn for cnn.layers, gradcheck.core for itself."""
+    first, *rest = module.split(".")
+    inside = rest and (first == "gradcheck" or (ROOT / first / rest[0]).is_dir())
+    return f"{first}.{rest[0]}" if inside else first
 
 
 def imported(path: Path) -> set[str]:
-    """The modules that a file imports, anywhere in it; relative imports stay in its package."""
+    """The modules that a file imports, anywhere in it."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        if isinstance(node, ast.ImportFrom) and not node.level:
-            found.add(node.module or "")
+        if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            found |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
     return found
+
+
+def allowed(own: str) -> set[str]:
+    """The rooms that a room may import."""
+    if not own.startswith("gradcheck."):
+        return MAY_IMPORT[own] | {own}
+    height = next(i for i, rooms in enumerate(CHECKER) if own.split(".")[1] in rooms)
+    below = {f"gradcheck.{name}" for rooms in CHECKER[: height + 1] for name in rooms}
+    networks = {"functional_net", "net", "cnn", "datasets"} if height >= 5 else set()
+    return below | networks
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_follow_the_picture(path):
-    roots = {name.split(".")[0] for name in imported(path)}
-    assert not roots & {"argparse", "pickle", "numba", "optparse"}
-    if unit(path) in MAY_IMPORT:
-        assert roots & OURS <= MAY_IMPORT[unit(path)]
-        extra = {"onnx"} if path.parent.name == "export" else set()
-        assert roots - OURS <= LIBRARIES | extra | set(sys.stdlib_module_names)
+    modules, name = imported(path), str(path.relative_to(ROOT)).replace("\\", "/")
+    assert not {m.split(".")[0] for m in modules} & {"argparse", "pickle", "numba", "optparse"}
+    own = room(name.removesuffix(".py").replace("/", ".").removesuffix(".__init__"))
+    if own.split(".")[0] not in OURS:
+        return
+    extra = {"onnx", "mpi4py"} if own in ("datasets.export", "datasets.run") else set()
+    libraries = {m.split(".")[0] for m in modules} - OURS
+    assert libraries <= LIBRARIES | extra | set(sys.stdlib_module_names)
+    if name not in DOORS:
+        ours = {m for m in modules if m.split(".")[0] in OURS}
+        rooms = {room(m) for m in ours if is_module(m)}
+        assert rooms - {"gradcheck"} <= allowed(own)
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
 
 
 def test_the_core_of_the_checker_knows_numpy_alone():

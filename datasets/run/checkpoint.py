@@ -25,7 +25,7 @@ __all__ = [
 VERSION = 2  # of what a checkpoint holds; 1 had no program
 NUMBERS = {
     "lr", "momentum", "epochs", "batch_size", "hidden_neurons", "seed", "train_size", "val_split",
-    "image_size", "skip_bad",
+    "image_size", "skip_bad", "threads",
 }  # fmt: skip  # what a file may decide about a run
 PATHS = {"data": ".h5", "dataset": "", "save": ".h5", "history": ".csv"}
 

@@ -13,6 +13,7 @@ from datasets.run import console
 from datasets.run.checkpoint import stored_options
 from datasets.run.console import number, option
 from datasets.run.loop import Run
+from datasets.threads import limited
 
 __all__ = ["Options", "Rates", "command"]
 
@@ -78,8 +79,10 @@ class Options:
         help="Share of the last step that is taken again, from 0 to below 1.")]
     hidden_neurons: Annotated[int, number("--hidden_neurons", 1,
         "Neurons of the hidden layer.")] = 0
-    epochs: Annotated[int, number("--epochs", 1, "Passes over the training images.")]
-    batch_size: Annotated[int, number("--batch_size", 1, "Images whose mean loss makes one step.")]
+    epochs: Annotated[int, number("--epochs", 1,
+        "Passes over the training images; cnn takes what suits their number.")]
+    batch_size: Annotated[int, number("--batch_size", 1,
+        "Images whose mean loss makes one step; cnn takes what suits their number.")]
     seed: Annotated[int, number("--seed", 0, "Same seed, same run, bit for bit.")] = 0
     data: Annotated[Path | None, option("--data", metavar="FILE.h5",
         help="Images to learn, an HDF5 file.  [default: MNIST]")] = None
@@ -91,6 +94,9 @@ class Options:
         help="Share of a folder's pictures for validation.")] = 0.1
     skip_bad: Annotated[bool, option("--skip_bad",
         help="Leave out files that are no good pictures.")] = False
+    threads: Annotated[int, number("--threads", 1,
+        "Threads of the matrix products; one minds no busy neighbour, and rounds alike everywhere."
+        )] = 1
     train_size: Annotated[int | None, number("--train_size", 1,
         "Train on this many images only.  [default: all]", show_default=False)] = None
     save: Annotated[Path | None, option("--save", metavar="FILE.h5",
@@ -124,7 +130,7 @@ def command(main: Callable[[Run], None], **defaults: Any) -> Callable[[], None]:
 
     def train(ctx: typer.Context, **values: Any) -> None:
         given = {name for name in values if _written(ctx, name)}
-        with Run(Options(**values), given, ctx.args) as run:
+        with limited(values["threads"]), Run(Options(**values), given, ctx.args) as run:
             main(run)
 
     table = inspect.signature(Options).parameters.values()

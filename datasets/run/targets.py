@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datasets import many
 from datasets.run.console import warn
 from datasets.store.files import atomic, check_target
 from datasets.store.weights import Weights, save_weights
@@ -47,6 +48,8 @@ def _real(path: Path) -> Path:
 
 def saved(path: Path, weights: Weights, *velocity_and_state: Any) -> Path:
     """Where save_weights wrote: path or, if that failed, a temporary folder, after a warning."""
+    if not many.leads():
+        return path
     try:
         save_weights(path, weights, *velocity_and_state)
         return path
@@ -60,7 +63,8 @@ def saved(path: Path, weights: Weights, *velocity_and_state: Any) -> Path:
 def tried(path: Path, write: Callable[[], None]) -> None:
     """Write; a full disk is told and is no reason to lose the run."""
     try:
-        write()
+        if many.leads():
+            write()
     except OSError as error:
         warn(f"{path} could not be written, training goes on: {error}")
 

@@ -5,7 +5,7 @@ name, file, function, the line's text, what it becomes, whom the checker must bl
 the sentence that names it ("" where no sentence is expected).
 """
 
-from gradcheck.plants.planting import Plant
+from gradcheck.plants.plant import Plant
 
 __all__ = ["PLANTS"]
 
@@ -124,9 +124,9 @@ PLANTS = [
     Plant("net-squared-sum", N, "MeanSquaredError.backward", " / self.error.shape[1]", "", "the cost", OVER),
     Plant("net-skips-a-layer", N, "FeedForwardNet.backward", "for layer in self.layers[:1:-1]:",
           "for layer in [k for k in self.layers[:1:-1] if not isinstance(k, AbsLayer)]:", "joins"),
-    Plant("net-update-no-momentum", N, f"{FC}.update", "momentum * self.VW", "0 * self.VW", "update", "does not depend on V"),
-    Plant("net-update-sign", N, f"{FC}.update", "- lr * self.dW", "+ lr * self.dW", "update", "uphill"),
-    Plant("net-update-lr-twice", N, f"{FC}.update", "lr * self.dW", "lr * lr * self.dW", "update",
+    Plant("net-update-no-momentum", N, f"{FC}.update", "V *= momentum", "V *= 0", "update", "does not depend on V"),
+    Plant("net-update-sign", N, f"{FC}.update", "V -= lr", "V += lr", "update", "uphill"),
+    Plant("net-update-lr-twice", N, f"{FC}.update", "lr * dW", "lr * lr * dW", "update",
           "lr is multiplied in twice"),
     # --- cnn: weights are dictionaries, images are (N, C, H, W)
     Plant("cnn-linear-mean-in-dW", L, "Linear.gradients", "X.T @ dY", "X.T @ dY / len(dY)", "Linear", BATCH),
@@ -135,8 +135,8 @@ PLANTS = [
     Plant("cnn-conv-kernel-flipped", L, "Conv2D.backward", "W.reshape(len(W), -1)", "W[..., ::-1, ::-1].reshape(len(W), -1)", "Conv2D", "flipped in its last two axes"),
     Plant("cnn-conv-dW-flipped", L, "Conv2D.gradients", '.reshape(W.shape)',
           '.reshape(W.shape)[..., ::-1, ::-1]', "Conv2D", "flipped along"),
-    Plant("cnn-conv-db-mean", L, "Conv2D.gradients", "dWb[:, -1].copy()", "dWb[:, -1] / len(dY)", "Conv2D", BATCH),
-    Plant("cnn-conv-dW-mean", L, "Conv2D.gradients", "dWb[:, :-1]", "(dWb[:, :-1] / len(dY))", "Conv2D", BATCH),
+    Plant("cnn-conv-db-mean", L, "Conv2D.gradients", "dWb[-1].copy()", "dWb[-1] / len(dY)", "Conv2D", BATCH),
+    Plant("cnn-conv-dW-mean", L, "Conv2D.gradients", "dWb[:-1]", "(dWb[:-1] / len(dY))", "Conv2D", BATCH),
     Plant("cnn-maxpool-every-winner", L, "MaxPool2D.training_pass", "kernels.first_winners(self.taps(X), Y)",
           "[tap == Y for tap in self.taps(X)]", "", "every winner"),
     Plant("cnn-maxpool-all-pixels", L, "MaxPool2D.backward", "dY * winner", "dY", "MaxPool2D", "should be zero"),
@@ -181,9 +181,9 @@ PLANTS = [
           HALF),
     Plant("cnn-squared-over-batch", S, "MeanSquareLoss.training_pass", "(2 / error.size)", "(2 / len(error))",
           "the loss", "classes"),
-    Plant("cnn-update-no-momentum", "cnn/net.py", "Net.update_weights", "momentum * V", "0 * V", "update",
+    Plant("cnn-update-no-momentum", "cnn/net.py", "Net.update_weights", "V *= momentum", "V *= 0", "update",
           "does not depend on V"),
-    Plant("cnn-update-momentum-for-lr", "cnn/net.py", "Net.update_weights", "- lr *", "- momentum *", "update",
+    Plant("cnn-update-momentum-for-lr", "cnn/net.py", "Net.update_weights", "V -= lr *", "V -= momentum *", "update",
           "momentum stands where lr"),
-    Plant("cnn-update-sign", "cnn/net.py", "Net.update_weights", "- lr *", "+ lr *", "update", "uphill"),
+    Plant("cnn-update-sign", "cnn/net.py", "Net.update_weights", "V -= lr *", "V += lr *", "update", "uphill"),
 ]  # fmt: skip

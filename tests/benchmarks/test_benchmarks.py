@@ -1,16 +1,22 @@
 """The benchmarks: everybody does the same work before a time counts; nothing here is timed."""
 
 import json
+import re
+import subprocess
 import sys
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from benchmarks import bench, gains, scaling, timing, workloads
+from benchmarks import accuracy, bench, digits, gains, neighbour, scaling, timing, workloads
+from benchmarks import many as machines
 from benchmarks.floor import Bare, gemms
-from benchmarks.workloads import NAMES, OURS, Workload, convnet, mlp
+from benchmarks.peers import MODULES, PEERS
+from benchmarks.workloads import OURS, Workload, convnet, mlp
 from datasets import one_hot
-from datasets.run import console
+
+typer = pytest.importorskip("typer")
 
 
 def small(layers, X, batch=4, kind="epoch") -> Workload:
@@ -19,10 +25,12 @@ def small(layers, X, batch=4, kind="epoch") -> Workload:
     return Workload("W0", "small", layers, X.astype(np.float32), y, batch, kind)
 
 
-def few_digits():
-    """As many as the benchmark needs in a --quick run."""
-    X = np.random.default_rng(0).random((600, 1, 28, 28), np.float32)
-    return (X, one_hot(np.arange(600) % 10, 10)) * 2
+@pytest.fixture
+def few_digits(monkeypatch):
+    """Noise in the place of MNIST."""
+    X = np.random.default_rng(0).random((1000, 1, 28, 28), np.float32)
+    data = (X, one_hot(np.arange(1000) % 10, 10)) * 2
+    monkeypatch.setattr(workloads, "digits", lambda: data)
 
 
 @pytest.fixture
@@ -36,90 +44,111 @@ def pictures() -> Workload:
 
 
 @pytest.fixture
-def call(capsys, monkeypatch):
-    """Run bench.py as from the shell, its workers in this process: (exit code, output, errors)."""
+def call(monkeypatch, tmp_path):
+    """Run a command's main as from the shell; bench.py's workers in this process."""
 
     def here(threads, options):
-        file = f"{call.folder}/times.json"
-        monkeypatch.setattr(sys, "argv", ["bench.py", *options, "--worker", file])
-        with pytest.raises(SystemExit) as exit:
-            console.run(bench.app)
-        if exit.value.code:
-            raise SystemExit(exit.value.code)
-        with open(file) as lines:
-            return json.load(lines)
+        file = tmp_path / "times.json"
+        result = run(bench.main, *options, "--worker", str(file))
+        if result.exit_code:
+            raise SystemExit(result.exit_code)
+        print(result.output)
+        return json.loads(file.read_text())
 
-    def call(*words):
-        monkeypatch.setattr(bench, "in_fresh_process", here)
-        monkeypatch.setattr(sys, "argv", ["bench.py", *map(str, words)])
-        with pytest.raises(SystemExit) as exit:
-            console.run(bench.app)
-        out, err = capsys.readouterr()
-        return exit.value.code, out, err
+    def run(main, *words):
+        app = typer.Typer(add_completion=False)
+        app.command()(main)
+        return CliRunner().invoke(app, list(map(str, words)), catch_exceptions=False)
 
-    return call
+    monkeypatch.setattr(bench, "in_fresh_process", here)
+    return run
 
 
 # --- the same work ----------------------------------------------------------------
 
 
-def test_ours_and_the_bare_one_have_the_same_first_losses(rows):
+def test_ours_and_the_bare_one_have_the_same_first_losses_and_hits(rows):
     weights = rows.weights()
-    losses = [bench.first_losses(kind(rows, weights)) for kind in (*OURS.values(), Bare)]
-    assert len(losses[0]) == 3
-    for others in losses[1:]:
-        np.testing.assert_allclose(others, losses[0], rtol=1e-5)
+    found = [bench.first(kind(rows, weights)) for kind in (*OURS.values(), Bare)]
+    assert len(found[0][0]) == 3
+    for losses, hits in found[1:]:
+        np.testing.assert_allclose(losses, found[0][0], rtol=1e-5)
+        assert hits == found[0][1]
 
 
-@pytest.mark.parametrize("slow", [kind for m in gains.MEASURES for kind in m.slow.values()])
-def test_slow_forms_compute_the_same_as_ours(slow, rows, pictures):
-    work = rows if slow is gains.Float64 or issubclass(slow, gains.MlpStep) else pictures
-    assert gains.gain(work, slow, steps=3, rounds=1) > 0
+@pytest.mark.filterwarnings("ignore:Got `batch_size` less than 1")  # the last batch is small
+@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("kind", ["rows", "pictures", "inference"])
+def test_every_peer_that_is_here_does_the_same_work(name, kind, rows, pictures):
+    pytest.importorskip(MODULES[name.split()[0]])
+    if name == "PyTorch compiled":
+        pytest.skip("compiles for half a minute")
+    work = rows if kind == "rows" else pictures
+    if kind == "inference":
+        X = np.random.default_rng(1).random((250, 1, 8, 8))
+        work = small(convnet(1, 2, 3, 4, 3), X, 250, "inference")
+    if not bench.fits(name, work):
+        pytest.skip("no such layers")
+    ours = OURS["net.py" if kind == "rows" else "cnn"]
+    bench.agree({kind.__name__: kind(work, work.weights()) for kind in (ours, PEERS[name])})
 
 
-def test_float64_means_float64(rows, pictures):
-    model = gains.Float64(rows, rows.weights()).ours.model
-    assert model.W.dtype == model.layers[1].W.dtype == model.dtype == np.float64
-    net = gains.Float64(pictures, pictures.weights()).ours.net
-    assert all(W.dtype == np.float64 for layer in net.layers for W in layer.params.values())
+@pytest.mark.parametrize("measure", [*gains.TAKEN, *gains.LEFT_OUT], ids=lambda m: m.title)
+def test_other_forms_compute_the_same_as_ours(measure, rows, pictures):
+    for names, kind in measure.other.items():
+        work = rows if names == gains.MLP else pictures
+        gains.times_of(work, kind, steps=3, rounds=1, dtype=measure.dtype)
 
 
 def test_other_work_ends_the_run(rows):
     class Cheat(OURS["net.py"]):
-        def train(self, batches):
-            return [loss * 1.01 for loss in super().train(batches)]
+        def step(self, X, y):
+            loss, hits = super().step(X, y)
+            return loss * 1.01, hits
+
+    class Miscounts(OURS["net.py"]):
+        def step(self, X, y):
+            loss, hits = super().step(X, y)
+            return loss, hits + 1
 
     weights = rows.weights()
-    both = {"net.py": OURS["net.py"](rows, weights), "cheat": Cheat(rows, weights)}
-    with pytest.raises(ValueError, match=r"^W0: cheat does other work than net.py: losses \[.*\]$"):
-        bench.agree(both)
+    for kind in (Cheat, Miscounts):
+        both = {"net.py": OURS["net.py"](rows, weights), "cheat": kind(rows, weights)}
+        with pytest.raises(ValueError, match=r"^W0: cheat does other work than net.py: losses \["):
+            bench.agree(both)
 
 
-def test_a_slow_form_that_does_other_work_is_refused(rows):
-    class Lazy(gains.MlpStep):
+def test_a_form_that_does_other_work_is_refused(rows):
+    class Lazy(gains.Flat):
         def update(self):
             pass
 
     with pytest.raises(ValueError, match=r"^W0: Lazy has losses \["):
-        gains.gain(rows, Lazy, steps=3, rounds=1)
+        gains.times_of(rows, Lazy, steps=3, rounds=1)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_workloads_are_those_of_the_issue(name, monkeypatch):
-    monkeypatch.setattr(workloads, "digits", few_digits)
-    layers = workloads.workload(name).layers
-    weights = sum(W.size for W in workloads.workload(name).weights().values())
-    linear = [layer[1:] for layer in layers if layer[0] == "linear"]
-    expected = {
-        "W1": (79_510, [(784, 100), (100, 10)]),
-        "W2": (84_060, [(784, 100), (100, 50), (50, 10)]),
-        "W3": (84_060, [(784, 100), (100, 50), (50, 10)]),
-        "W4": (4_314, [(392, 10)]),
-        "W5": (33_948, [(2704, 12)]),
-        "W6": (4_314, [(392, 10)]),
-        "W7": (1_625_866, [(12544, 128), (128, 10)]),
-    }
-    assert (weights, linear) == expected[name]
+@pytest.mark.parametrize(
+    ("name", "weights", "linear"),
+    [
+        ("W1", 79_510, [(784, 100), (100, 10)]),
+        ("W2", 84_060, [(784, 100), (100, 50), (50, 10)]),
+        ("W3", 84_060, [(784, 100), (100, 50), (50, 10)]),
+        ("W4", 4_314, [(392, 10)]),
+        ("W5", 33_948, [(2704, 12)]),
+        ("W6", 4_314, [(392, 10)]),
+        ("W7", 1_625_866, [(12544, 128), (128, 10)]),
+    ],
+)
+def test_workloads_are_those_of_the_issue(name, weights, linear, few_digits):
+    work = workloads.workload(name, 300)
+    assert sum(W.size for W in work.weights().values()) == weights
+    assert [layer[1:] for layer in work.layers if layer[0] == "linear"] == linear
+    assert len(work.X) == len(work.y) == 300
+
+
+def test_an_unknown_workload_is_named():
+    with pytest.raises(ValueError, match=r"^expected a workload of W1, .*, W7, got W9$"):
+        workloads.workload("W9")
 
 
 def test_the_floor_is_the_products_of_a_step(rows, pictures):
@@ -134,16 +163,29 @@ def test_the_floor_is_the_products_of_a_step(rows, pictures):
 # --- times and tables ---------------------------------------------------------------
 
 
-def test_rounds_run_everybody_and_begin_with_another_one():
-    ran = []
-    tasks = {"a": lambda: ran.append("a"), "b": lambda: ran.append("b")}
-    times = timing.interleaved(tasks, 3)
-    assert "".join(ran) == "ab" + "ab" + "ba" + "ab"
-    assert [len(own) for own in times.values()] == [3, 3]
+def test_every_round_runs_everybody_in_another_order():
+    ran: list[str] = []
+    tasks = {name: lambda name=name: ran.append(name) for name in "abc"}
+    times = timing.interleaved(tasks, 20)
+    assert [len(own) for own in times.values()] == [20] * 3
+    orders = ["".join(ran[i : i + 3]) for i in range(0, len(ran), 3)]
+    assert len(orders) == 21 and {"".join(sorted(order)) for order in orders} == {"abc"}
+    assert len(set(orders)) > 3
 
 
-def test_ratio_is_the_median_over_rounds():
-    assert timing.ratio([2, 4, 100], [1, 1, 1]) == 4
+def test_ratio_is_the_median_over_rounds_and_the_interval_holds_it():
+    slow, fast = [2.0, 4.0, 100.0], [1.0, 1.0, 1.0]
+    assert timing.ratio(slow, fast) == 4
+    low, high = timing.interval(slow, fast)
+    assert 2 <= low <= 4 <= high <= 100 and low < high
+
+
+def test_the_interval_covers_the_true_ratio_about_as_often_as_it_says():
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(100):
+        low, high = timing.interval(list(2 * rng.lognormal(0, 0.1, 15)), [1.0] * 15)
+        covered += low <= 2 <= high
+    assert 85 <= covered <= 100
 
 
 @pytest.mark.parametrize(
@@ -172,54 +214,118 @@ def test_environment_forces_nothing(monkeypatch):
 
 
 def test_lines_of_code_are_counted_without_docstrings_and_comments():
-    assert gains.lines((gains.MlpStep.backward,)) == 2
-    assert gains.lines((gains.SecondForward,)) == 4
+    assert gains.lines((gains.Flat.update,)) == 4
+    assert gains.lines((gains.SecondForward,)) == 5
 
 
-def test_what_surrounds_an_epoch_is_measured_with_a_bar_that_believes_to_be_seen(monkeypatch):
-    work = small(mlp(6, 5, 3), np.random.default_rng(1).random((10, 6)))
-    monkeypatch.setattr(scaling, "workload", lambda name: work)
-    text = scaling.around(rounds=1, n=10)
-    assert text.count("%") == 2 and "`net.py`" in text
+def test_the_readme_table_is_narrow_and_names_the_best_peer():
+    times = {
+        "net.py": [1.0, 1.0], "PyTorch": [3.0, 3.0], "JAX scan": [0.5, 0.5],
+        bench.AGAIN: [1.1, 1.0], bench.FLOOR: [0.25, 0.25],
+    }  # fmt: skip
+    head, _, line = bench.summary({"W2": times}).splitlines()
+    assert head.count("|") == 7 and len(line) < 120
+    assert "| 3.00 (3.00-3.00) | JAX scan 0.50 (0.50-0.50) | 0.25 | 1.00-1.10 |" in line
 
 
-# --- the command line -----------------------------------------------------------------
+# --- the model of many machines -------------------------------------------------------
 
 
-def test_quick_run_without_peers_times_ours_and_the_floor(call, tmp_path, monkeypatch):
-    monkeypatch.setattr(workloads, "digits", few_digits)
-    call.folder = tmp_path
-    words = ["--quick", "--rounds", 1, "--peer", "none", "--workload", "W1", "--workload", "W4"]
-    code, out, err = call(*words, "--to", tmp_path / "r.md")
-    assert (code or 0, err) == (0, "")
-    assert out.isascii()
-    for text in ("Default threads", "One thread each", "functional_net.py takes", bench.FLOOR):
-        assert text in out
+def test_the_model_finds_the_costs_that_made_the_times():
+    true = machines.Model(1e-3, 2e-5, 1e-5, 1e-9, 400_000)
+    steps = {batch: true.step(batch, 1) for batch in machines.BATCHES}
+    found = machines.fitted(steps, 2 * true.latency, 2 * true.latency + 400_000e-9, true.size)
+    np.testing.assert_allclose(found, true, rtol=1e-6)
+    table, error = machines.check(found, steps, {b: true.step(b, 2) for b in steps})
+    assert error < 1e-6 and table.count("0%") == len(steps)
+    _, error = machines.check(found, steps, {b: 2 * true.step(b, 2) for b in steps})
+    assert error == pytest.approx(0.5)
+
+
+def test_more_machines_help_until_messages_cost_more_than_samples():
+    here = machines.Model(0, 1e-5, 0, 0, 1000)
+    assert here.best(1024) == 1024 and here.step(1024, 1024) == pytest.approx(1e-5)
+    slow = here.over(1e-3, 1e9)
+    assert slow.best(1024) < 64 and slow.step(1024, 4096) > slow.step(1024, slow.best(1024))
+    text = machines.forecast(slow, 1024)
+    assert text.splitlines()[2].startswith("| 1 | 1.0 |") and "| 10,000 |" in text
+
+
+# --- the commands ---------------------------------------------------------------------
+
+
+def test_quick_run_without_peers_times_ours_the_floor_and_the_noise(call, few_digits, tmp_path):
+    words = ["--quick", "--rounds", 2, "--peer", "none", "--workload", "W1", "--workload", "W4"]
+    result = call(bench.main, *words, "--to", tmp_path / "r.md")
+    assert result.exit_code == 0 and result.output.isascii()
+    for text in ("Default threads", "One thread each", bench.AGAIN, bench.FLOOR):
+        assert text in result.output
     page = (tmp_path / "r.md").read_text()
-    assert "| W4: conv 1-4-8 on 28x28, batch 100, a training step | `cnn` |" in page
+    assert "| W4 conv 1-4-8 on 28x28, batch 100 | `cnn` " in page
 
 
 def test_a_peer_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     found, missing = bench.installed(["PyTorch"])
-    assert (found, missing) == ({}, ["PyTorch is not installed (pip install torch)"])
+    assert not found and len(missing) == 1 and missing[0].startswith("PyTorch takes no part: ")
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (
-            ["--workload", "W9"],
-            "--workload is expected to be of W1, W2, W3, W4, W5, W6",
-        ),
-        (
-            ["--peer", "numpy"],
-            "--peer is expected to be of PyTorch, PyTorch NHWC, JAX, scikit-learn, got numpy",
-        ),
-        (["--threads", "2"], "--threads is expected to be of default, 1, both, got 2"),
+        (["--workload", "W9"], "expected one of W1, W2"),
+        (["--peer", "numpy"], "got numpy"),
+        (["--threads", "2"], "expected one of default, 1, both, got 2"),
+        (["--rounds", "1"], "greater than or equal to 2"),
     ],
 )
-def test_a_mistake_is_one_line(call, words, message):
-    code, out, err = call(*words)
-    assert code == 2 and not out
-    assert err.count("\n") == 1 and message in err
+def test_a_mistake_is_told(call, words, message):
+    result = call(bench.main, *words)
+    assert result.exit_code == 2
+    assert message in " ".join(re.sub("[^ -~]", " ", result.stderr).split())
+
+
+def test_the_neighbour_is_busy_and_gone_afterwards():
+    with neighbour.neighbours(2):
+        pass
+    started = []
+
+    class Spy(subprocess.Popen):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            started.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess, "Popen", Spy)
+        with neighbour.neighbours(2):
+            assert [process.poll() for process in started] == [None, None]
+    assert all(process.poll() is not None for process in started)
+
+
+def test_the_neighbour_tells_what_is_lost(call, few_digits):
+    result = call(neighbour.main, "--quick", "--rounds", 2)
+    assert result.output.count("cnn") == 3 and "W1, W2, W4 lose at most" in result.output
+    assert result.exit_code == (0 if "good" in result.output else 1)
+
+
+def test_scaling_tells_every_size(call, few_digits, monkeypatch):
+    monkeypatch.setattr(scaling, "ENOUGH", 1)
+    result = call(scaling.main, "--quick", "--rounds", 2)
+    assert result.exit_code == 0 and result.output.count("matrix products of") == 3
+
+
+def test_accuracy_reads_what_a_command_prints():
+    output = "79,510 parameters\nepoch 1/1 ...\ntest accuracy 95.51% (9551 of 10000) in 1.1 s\n"
+    found = accuracy.LINES.search(output)
+    assert found and found.groups() == ("79,510", "95.51", "1.1")
+
+
+def test_digits_of_every_kind_are_found_again():
+    X = np.zeros((10, 1, 28, 28), np.float32)
+    X[:, :, 8:20, 12:16] = 1
+    groups, _ = digits.kinds(X, np.arange(10))
+    for drawers in groups.values():
+        for draw in list(drawers.values())[:1]:
+            images, truth = digits.rendered(draw, 1, 0)
+            assert images.shape == (10, 1, 28, 28) and truth.tolist() == list(range(10))
+            assert (images.reshape(10, -1).max(axis=1) > 0.5).sum() >= 9

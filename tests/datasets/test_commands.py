@@ -14,8 +14,8 @@ import pytest
 
 import net
 from datasets import load_weights, save_weights
+from datasets.bar import Bar
 from datasets.run import report
-from datasets.run.bar import Bar
 from datasets.run.loop import Run
 
 COMMANDS = ["functional_net", "net"]

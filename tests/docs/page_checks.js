@@ -8,6 +8,14 @@ function check(kind, good, what) {
   if (!good) findings.wrong.push(kind + ": " + what);
 }
 
+// --- two columns at first, the third is one click away
+
+const columns = [...document.querySelectorAll(".bar button[data-column]")];
+const shown = () => [...document.querySelectorAll("#E5 .cell")].filter((cell) => cell.checkVisibility()).length;
+check("columns", shown() === 2 && columns[2].getAttribute("aria-pressed") === "false", "two at first");
+columns[2].click();
+check("columns", shown() === 3, "the third is one click away");
+
 // --- contrast, WCAG 2.2: 4.5 to 1 for all text
 
 function rgba(text) {
@@ -79,7 +87,7 @@ for (const section of document.querySelectorAll("section")) {
 
 // --- keyboard: everything that acts can be reached, named and seen
 
-const active = [...document.querySelectorAll("a[href], button")];
+const active = [...document.querySelectorAll("a[href], button, summary")];
 for (const element of active) {
   check("names", element.textContent.trim(), element.outerHTML);
   check("tab order", element.tabIndex === 0, element.outerHTML);
@@ -121,16 +129,30 @@ for (const row of document.querySelectorAll(".row")) {
 
 // --- switches
 
-const columns = [...document.querySelectorAll(".bar button[data-column]")];
-const shown = () => [...document.querySelectorAll("#E5 .cell")].filter((cell) => cell.checkVisibility()).length;
-check("columns", shown() === 3, "all at first");
-columns[0].click();
-check("columns", shown() === 2 && columns[0].getAttribute("aria-pressed") === "false", "one off");
-columns[1].click();
-columns[2].click();
+for (const each of columns) each.click();
 check("columns", shown() === 1, "the last stays");
 for (const each of columns) if (each.getAttribute("aria-pressed") === "false") each.click();
 check("columns", shown() === 3, "all again");
+
+// --- questions
+
+for (const details of document.querySelectorAll("details")) {
+  const answer = details.querySelector("p");
+  check("questions", !details.open && !answer.checkVisibility(), "folded in " + details.textContent);
+  details.querySelector("summary").click();
+  check("questions", details.open && answer.checkVisibility(), "unfolded by a click");
+}
+check("questions", document.querySelectorAll(".row").length === document.querySelectorAll("details").length, "one a row");
+
+// --- no line begins with what closes a sentence
+
+for (const whole of document.querySelectorAll(".whole")) {
+  const boxes = [...whole.getClientRects()];
+  check("whole", boxes.length === 1, "broken: " + whole.textContent);
+}
+for (const piece of document.querySelectorAll(".eq math")) {
+  check("pieces", !/^\s*[,.)]/.test(piece.textContent), "begins with " + piece.textContent);
+}
 
 const theme = document.getElementById("dark");
 const papers = {};

@@ -1,4 +1,4 @@
-"""README.md: its programs run as printed, its tables are what the commands measured."""
+"""README.md and docs/*.md: programs run as printed, tables are what the commands measured."""
 
 import re
 import subprocess
@@ -9,9 +9,14 @@ import pytest
 
 import datasets
 import net
+from docs import readme
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    page: (ROOT / page).read_text(encoding="utf-8") for page in (*readme.PAGES, "docs/files.md")
+}
+EVERY_PAGE = pytest.mark.parametrize("page", PAGES)
 SEED = (
     "from net import FeedForwardNet, InputLayer, FullyConnectedLayer, ReLuLayer\n"
     "X_train, y_train, X_test, y_test = load_data()\n"
@@ -25,24 +30,57 @@ SEED = (
 )
 
 
-def test_the_python_blocks_run_as_printed(monkeypatch):
-    """On a small part of the data; the namespace goes from block to block."""
-    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.S)
-    assert SEED in blocks
+def run(page: str, monkeypatch) -> dict:
+    """Its python blocks, on a small part of the data; the namespace goes from block to block."""
     small = datasets.load_mnist(train_size=4000)
     monkeypatch.setattr(net, "load_data", lambda: small)
+    monkeypatch.setattr("functional_net.load_data", lambda: small)
     names: dict = {}
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), names)
+    for block in re.findall(r"```python\n(.*?)```", PAGES[page], flags=re.S):
+        exec(compile(block, page, "exec"), names)
+    return names
+
+
+def test_the_program_of_the_readme_runs_as_printed(monkeypatch):
+    assert SEED in README
+    names = run("README.md", monkeypatch)
     assert names["output"].shape == (10, 1)
     assert names["test_accuracy"] > 0.8
+
+
+def test_the_programs_of_use_run_as_printed(monkeypatch, capsys):
+    names = run("docs/use.md", monkeypatch)
     assert 0 < names["loss"] < 10
+    of_functions, of_modules = map(float, capsys.readouterr().out.split())
+    assert of_functions > 0.8 and of_modules > 0.8
 
 
-def test_generated_parts_are_current():
-    from docs import readme
+@pytest.mark.parametrize("page", readme.PAGES)
+def test_generated_parts_are_current(page):
+    assert readme.filled(PAGES[page]) == PAGES[page], "run: python docs/readme.py"
 
-    assert readme.filled(README) == README
+
+def test_every_part_stands_on_some_page_and_an_unknown_one_is_an_error():
+    marks = [mark for page in readme.PAGES for mark in re.findall(r"<!-- /(.+?) -->", PAGES[page])]
+    assert sorted(marks) == sorted(readme.PARTS)
+    with pytest.raises(ValueError, match=r"expected one of the parts two commands, .*'nonsense'"):
+        readme.filled("<!-- nonsense -->\n<!-- /nonsense -->")
+
+
+def test_the_readme_is_short_enough_for_a_first_visit():
+    assert len(README.split()) <= 1700
+
+
+@EVERY_PAGE
+def test_tables_fit_the_width_that_github_shows(page):
+    """About 105 letters, of which a column's padding takes 3; text wraps, code does not."""
+    for table in re.findall(r"(?:^\|.*\n)+", PAGES[page], re.M):
+        shown = re.sub(r"!?\[([^]]*)\]\([^)]*\)", r"\1", table)
+        rows = [row.strip("|\n ").split("|") for row in shown.splitlines()]
+        pieces = [[re.findall(r"`[^`]+`|[^\s`<]+", cell) for cell in row] for row in rows]
+        columns = zip(*(row for row in pieces), strict=True)
+        widths = [max(len(piece) for cell in column for piece in cell) + 3 for column in columns]
+        assert sum(widths) <= 105, table
 
 
 @pytest.mark.parametrize(
@@ -50,16 +88,18 @@ def test_generated_parts_are_current():
 )
 def test_every_make_target_has_its_plain_form(target):
     if target not in ("help", "clean"):
-        assert f"| `{target}` | `python " in README or f"make {target}" in README
+        assert f"| `{target}` | `python " in PAGES["docs/use.md"]
 
 
-def test_links_lead_to_files():
-    for link in re.findall(r"\]\(([^)#]+)\)", README):
-        assert link.startswith("http") or (ROOT / link).exists(), link
+@EVERY_PAGE
+def test_links_lead_to_files(page):
+    for link in re.findall(r"\]\(([^)#]+)", PAGES[page]):
+        assert link.startswith("http") or (ROOT / page).parent.joinpath(link).exists(), link
 
 
-def test_the_readme_names_programs_that_exist():
-    for script in re.findall(r"^python ((?:-m )?\S+)", README, re.M):
+@EVERY_PAGE
+def test_programs_that_are_named_exist(page):
+    for script in re.findall(r"^python ((?:-m )?\S+)", PAGES[page], re.M):
         name = script.removeprefix("-m ").removesuffix(".py")
         assert name in ("venv", "pip") or (ROOT / script).exists() or (ROOT / name).is_dir()
 
@@ -67,13 +107,15 @@ def test_the_readme_names_programs_that_exist():
 @pytest.mark.parametrize(
     "command",
     [
-        *("functional_net.py", "net.py", "-m cnn", "-m gradcheck", "-m datasets export-images"),
-        *("benchmarks/accuracy.py", "benchmarks/digits.py"),
+        *("functional_net.py", "net.py", "-m cnn", "benchmarks/accuracy.py"),
+        *(f"-m datasets {name}" for name in ("export-images", "export")),
+        *(f"-m gradcheck {name}" for name in ("ours", "own", "learn", "mark", "grade", "plants")),
     ],
 )
-def test_the_readme_shows_options_that_exist(command):
-    words = [sys.executable, *command.split(), "-h"]
+def test_options_that_are_shown_exist(command):
+    words = [sys.executable, *command.split(), "--help"]
     help_text = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    lines = re.findall(rf"python {command} ([^\n`|#]*)", README)
+    text = re.sub(r"^gradcheck ", "python -m gradcheck own ", "\n".join(PAGES.values()), flags=re.M)
+    lines = re.findall(rf"python {command} ([^\n`|#]*)", text)
     shown = {option for line in lines for option in re.findall(r"(?<!\S)--\w+", line)}
-    assert shown and shown <= set(re.findall(r"--\w+", help_text))
+    assert lines and shown <= set(re.findall(r"--\w+", help_text))

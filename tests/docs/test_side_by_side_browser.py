@@ -19,7 +19,7 @@ FLAGS = [
     "--hide-scrollbars", "--dump-dom",
 ]  # fmt: skip
 
-WIDTHS = [390, 1024, 1440]
+WIDTHS = [360, 390, 1024, 1440]
 
 pytestmark = pytest.mark.skipif(
     not CHROMIUM, reason="no Chromium is installed (apt install chromium)"
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 def findings(tmp_path_factory) -> dict[int, dict]:
     """What page_checks.js found, by the width of the page."""
     page = (ROOT / "docs" / "side_by_side.html").read_text(encoding="utf-8")
-    checks = (ROOT / "tests" / "page_checks.js").read_text(encoding="utf-8")
+    checks = (Path(__file__).with_name("page_checks.js")).read_text(encoding="utf-8")
     page = html.escape(page.replace("</body>", f"<script>{checks}</script></body>"))
     frames = [f'<iframe width="{width}" height="900" srcdoc="{page}"></iframe>' for width in WIDTHS]
     folder = tmp_path_factory.mktemp("browser")

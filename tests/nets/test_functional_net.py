@@ -33,7 +33,7 @@ def arguments(dtype=np.float64):
     values = {"D": D, "H": H, "K": K, "dtype": dtype, "params": params, "velocity": velocity}
     values |= {"grads": grads, "X": X, "y": y, "Z1": Z1, "A1": A1, "logits": logits}
     values |= {"dlogits": dlogits, "lr": 0.1, "momentum": 0.9, "epochs": 2, "batch_size": 3}
-    values |= {"loss": fn.cross_entropy, "weights": fn.to_weights(params)}
+    values |= {"loss": fn.cross_entropy, "weights": fn.to_weights(params), "verbose": 0}
     return {name: frozen(value) for name, value in values.items()}
 
 

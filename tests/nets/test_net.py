@@ -190,6 +190,12 @@ def test_keras_habits(capsys):
     loss, accuracy = model.evaluate(X, y)
     assert accuracy == (model.predict(X).argmax(axis=1) == y.argmax(axis=1)).mean()
     assert loss == pytest.approx(net.SoftmaxCrossEntropy().forward(model.forward(X.T), y.T))
+    model.fit(X, y, verbose=1, validation_data=(X[:4], y[:4]))
+    assert capsys.readouterr().out.startswith("epoch 1/1  loss 0.")
+    validated = model.fit(X, y, validation_data=(X[:4], y[:4])).history
+    assert [validated["val_loss"][0], validated["val_accuracy"][0]] == [
+        *model.evaluate(X[:4], y[:4])
+    ]
     model.summary()
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].split() == ["1", "FullyConnectedLayer(4)", "(4,", "N)", "16"]

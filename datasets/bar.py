@@ -1,4 +1,4 @@
-"""A progress bar on a terminal, nothing on a pipe."""
+"""A progress bar on a terminal and in a notebook, nothing on a pipe."""
 
 import sys
 from typing import Any
@@ -14,15 +14,17 @@ class Bar:
 
     def __enter__(self) -> "Bar":
         self.bar = None
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() or "ipykernel" in sys.modules:
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
             from rich.table import Column
 
-            # Cut off where the terminal is narrow: the usual ellipsis is no ASCII.
-            title, left, figures = (Column(no_wrap=True, overflow="crop") for _ in range(3))
+            # Where the terminal is narrow the figures are cut off first, and the number of the
+            # epoch last; the usual ellipsis is no ASCII.
+            title = Column(no_wrap=True, overflow="crop", min_width=len(self.title))
+            left, figures = (Column(no_wrap=True, overflow="crop") for _ in range(2))
             self.bar = Progress(
                 TextColumn("{task.description}", table_column=title),
-                BarColumn(),
+                BarColumn(bar_width=20),
                 TimeRemainingColumn(table_column=left),
                 TextColumn("{task.fields[figures]}", table_column=figures),
                 transient=True,
@@ -32,7 +34,7 @@ class Bar:
             self.task = self.bar.add_task(self.title, total=self.total, figures="")
         return self
 
-    def show(self, done: int, figures: str) -> None:
+    def show(self, done: int, figures: str = "") -> None:
         if self.bar:
             self.bar.update(self.task, completed=done, figures=figures)
             self.bar.refresh()

@@ -1,0 +1,104 @@
+"""Training takes one BLAS thread, whatever happens to the loop, and puts back what was before."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from threadpoolctl import ThreadpoolController
+
+from datasets import minibatches
+from datasets.threads import limited
+
+ROOT = Path(__file__).resolve().parents[2]
+X, y = np.zeros((10, 2), np.float32), np.eye(10, dtype=np.float32)
+POOLS = ThreadpoolController().select(user_api="blas")
+
+
+def now() -> int:
+    return POOLS.info()[0]["num_threads"]
+
+
+@pytest.fixture(autouse=True)
+def three_threads():
+    """As on a machine with three cores."""
+    if not POOLS.info():
+        pytest.skip("threadpoolctl knows no BLAS here")
+    with POOLS.limit(limits=3):
+        if now() != 3:
+            pytest.skip("this BLAS takes no orders")
+        yield
+        assert now() == 3
+
+
+def batches():
+    return minibatches(X, y, 4, np.random.default_rng(0))
+
+
+def test_one_thread_while_batches_are_taken():
+    assert [now() for _ in batches()] == [1, 1, 1]
+    assert now() == 3
+
+
+def test_nothing_changes_before_the_first_batch():
+    some = batches()
+    assert now() == 3
+    next(some)
+    assert now() == 1
+
+
+def test_a_loop_that_is_left_gives_the_threads_back():
+    for _ in batches():
+        break
+    assert now() == 3
+
+
+def test_a_loop_that_fails_gives_the_threads_back():
+    with pytest.raises(ZeroDivisionError):
+        for _ in batches():
+            raise ZeroDivisionError
+    assert now() == 3
+
+
+def test_two_streams_may_end_in_any_order():
+    one, two = batches(), batches()
+    next(one), next(two)
+    one.close()
+    assert now() == 1
+    two.close()
+    assert now() == 3
+
+
+def test_the_outermost_block_decides():
+    with limited(2):
+        assert [now() for _ in batches()] == [2, 2, 2]
+        assert now() == 2
+
+
+TRAIN = """
+import hashlib
+import numpy as np
+import functional_net as fn
+from benchmarks.workloads import modular, objects, workload
+from datasets import load_mnist, minibatches
+
+X, y, *_ = load_mnist(train_size=300)
+params = fn.train(fn.init(784, 100, 10, np.random.default_rng(0)), X, y, batch_size=128, epochs=1)
+model = objects([784, 100, 50, 10])
+model.train(X, y, 0.1, 1, 128)
+net = modular(workload("W4", 300), np.random.default_rng(0))
+for images, targets in minibatches(X.reshape(-1, 1, 28, 28), y, 100, np.random.default_rng(0)):
+    net.step(images, targets, 0.1, 0.9)
+for arrays in (params, model.get_weights(), net.get_weights().values()):
+    print(hashlib.sha256(b"".join(np.ascontiguousarray(W) for W in arrays)).hexdigest())
+"""
+
+
+def test_the_same_bits_from_one_core_and_from_two():
+    outputs = set()
+    for threads in ("1", "2"):
+        env = os.environ | {"OPENBLAS_NUM_THREADS": threads}
+        outputs.add(subprocess.check_output([sys.executable, "-c", TRAIN], cwd=ROOT, env=env))
+    assert len(outputs) == 1
