@@ -20,6 +20,7 @@ from gradcheck.judge import judge_widely
 from gradcheck.learn import units
 from gradcheck.learn.learner import Blank, Learner, Trouble
 from gradcheck.learn.units import UNITS, Unit
+from gradcheck.ours.momentum import update_case
 from gradcheck.report import Report
 
 __all__ = ["Mark", "Marks", "mark_file", "target_of", "blanks_of", "lines"]
@@ -175,8 +176,25 @@ class Attempt:
             except (NameError, TypeError, ValueError):  # made of an output that is blank, or odd
                 self.wait([equation])
                 continue
-            self.settle(equation, *compared(name, value, expected))
+            verdict, *says = compared(name, value, expected)
+            if verdict == WRONG and self.unit.owner == "update":
+                says += self.explain_update()
+            self.settle(equation, verdict, *says)
         return all(self.verdicts[e][0] == RIGHT for e in outputs.values())  # none: all known
+
+    def explain_update(self) -> list[str]:
+        """E9 is linear in W, V and dW: which factor is another one tells the mistake."""
+
+        def update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple:
+            given = {**self.arrays, "W": W, "V": V, "dW": dW}
+            out = self.learner.ask(next(STEPS), self.unit.forward, given)
+            return out["W"], out["V"]
+
+        try:
+            report = judge_widely(update_case(update, np.random.default_rng(0)))
+        except (Trouble, ValueError, TypeError):
+            return []
+        return list(dict.fromkeys(f"looks like: {row.cause}" for row in report.rows if row.cause))
 
     def given(self) -> Given:
         return {**self.arrays, **self.known}
@@ -237,7 +255,7 @@ class Attempt:
 
     def case(self, names: list[str]) -> Case:
         """The unit as the checker knows it."""
-        moved = {name: self.arrays[name] for name in names}
+        moved = {name: self.arrays[name] for name in sorted(names, key=lambda k: k != "X")}
         N = self.arrays["X"].shape[self.axis] if "X" in self.arrays else 0
         sizes = {"classes": self.known["y"].shape[1 - self.axis]} if self.known else {}
         inputs = tuple(k for k in ("X",) if k in moved)
