@@ -455,6 +455,7 @@ def changes(q: Array, step: Any) -> Iterator[tuple[str, Array]]:
         yield "transposed", q.T
     if q.ndim >= 3:
         yield "flipped in its last two axes", q[..., ::-1, ::-1]
+        yield "flipped along its last axis", q[..., ::-1]
     yield "left out (as if it were 0)", np.zeros_like(q)
     yield "left out (as if it were 1)", np.ones_like(q)
 
