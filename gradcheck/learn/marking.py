@@ -17,7 +17,7 @@ import numpy as np
 from gradcheck.case import Array, Case, distinct_values
 from gradcheck.core import STEP, CannotCheck
 from gradcheck.judge import judge_widely
-from gradcheck.learn import units
+from gradcheck.learn import chain, units
 from gradcheck.learn.learner import Blank, Learner, Trouble
 from gradcheck.learn.units import UNITS, Unit
 from gradcheck.ours.momentum import update_case
@@ -27,6 +27,7 @@ __all__ = ["Mark", "Marks", "mark_file", "target_of", "blanks_of", "lines"]
 
 RIGHT, WRONG, NOT_YET, WAITS = "right", "wrong", "not yet", "waits for"
 STEPS = itertools.count()  # numbers for scopes
+LARGEST = 1_000_000  # bytes of a file
 Given = dict[str, Array]
 
 
@@ -371,8 +372,16 @@ def mark_unit(
 
 
 def judge(attempt: Attempt) -> None:
-    from gradcheck.learn import chain
+    """Forward, then backward; what is odd beyond judging is wrong."""
+    unit = attempt.unit
+    try:
+        judge_parts(attempt)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        attempt.settle(equations(unit)[0], WRONG, f"this cannot be judged: {error}"[:200])
+        attempt.wait(equations(unit))
 
+
+def judge_parts(attempt: Attempt) -> None:
     unit = attempt.unit
     if attempt.forward() and unit.backward:
         attempt.backward()
@@ -390,6 +399,8 @@ class Marks(list[Mark]):
 
 def mark_file(path: Path, target: str | None = None, seconds: float = 60.0) -> Marks:
     """All marks of a file. Raises CannotCheck where nothing says which exercise it is."""
+    if path.stat().st_size > LARGEST:
+        raise CannotCheck(f"{path}: expected a file of at most 1 MB, got {path.stat().st_size:,}")
     source = path.read_text(encoding="utf-8", errors="replace")
     target, marks = target or target_of(source), Marks()
     if target is None:
