@@ -20,7 +20,6 @@ from cnn import (
 )
 from cnn.kernels import Array
 from datasets.run import Run, command
-from datasets.store.weights import load_weights
 
 CHANNELS = 8, 16  # of the two convolutions
 
@@ -35,7 +34,8 @@ def convnet(shape: Sequence[int], K: int, rng: np.random.Generator) -> Net:
     if min(H, W) < 4:
         raise ValueError(f"two poolings expect images of 4x4 or more, got {H}x{W}")
     for F in CHANNELS:
-        layers += [Conv2D(C, F, padding="same", rng=rng), MaxPool2D(), ReLU(), BatchNorm2D(F)]
+        layers += [Conv2D(C, F, padding="same", rng=rng), MaxPool2D(), ReLU()]
+        layers += [BatchNorm2D(F, from_first=True)]
         C, H, W = F, H // 2, W // 2
     layers += [Flatten(), Linear(C * H * W, K, rng, gain=1)]
     return Net(layers, CrossEntropyLoss)
@@ -51,7 +51,7 @@ def perceptron(sizes: list[int], rng: np.random.Generator) -> Net:
 
 def build(run: Run, shape: Sequence[int], K: int) -> Net:
     """A convnet; or, if --load brings the weights of the other two programs, their perceptron."""
-    if run.path and next(iter(load_weights(run.path).values())).ndim == 2:
+    if run.stored and next(iter(run.stored.values())).ndim == 2:
         return perceptron([int(np.prod(shape)), *run.hidden_sizes([]), K], run.rng)
     return convnet(shape, K, run.rng)
 
@@ -81,7 +81,7 @@ def main(run: Run) -> None:
 
 
 app = command(
-    main, lr=0.02, momentum=0.9, epochs=3, batch_size=100,
+    main, lr=0.02, momentum=0.9, epochs=None, batch_size=None,
     dataset=None, image_size=None, val_split=0.1, skip_bad=False,
 )  # fmt: skip
 

@@ -278,7 +278,9 @@ class BatchNorm2D(Layer):
     """Y = gamma Xhat + beta: each channel of X (N, C, H, W) to mean 0, variance 1, then free.
 
     The call takes mean and variance over N, H, W of the batch, and moves the running ones by
-    `momentum` towards them; forward takes the running ones. Ioffe and Szegedy (2015).
+    `momentum` towards them; forward takes the running ones. Those begin as 0 and 1; with
+    from_first=True they begin as the first batch has them: in a few steps they would not get
+    far from 0 and 1. Ioffe and Szegedy (2015).
     """
 
     # --- init -----------------------------------------------------------------
@@ -289,9 +291,11 @@ class BatchNorm2D(Layer):
         epsilon: float = 1e-5,
         momentum: float = 0.1,
         dtype: npt.DTypeLike = np.float32,
+        from_first: bool = False,
     ) -> None:
         super().__init__()
         self.channels, _ = pair(n_channels, "BatchNorm2D")
+        self.from_first = from_first
         if not (is_number(epsilon) and 0 < epsilon < math.inf):
             raise ValueError(f"BatchNorm2D expects an epsilon above 0, got {short(epsilon)}")
         if not (is_number(momentum) and 0 <= momentum <= 1):
@@ -333,8 +337,11 @@ class BatchNorm2D(Layer):
         M = Y.size // self.channels
         mean, var = self.local["mean"].ravel(), self.local["var"].ravel()
         var = var * (M / max(1, M - 1))  # unbiased, as in the paper
-        for name, value in (("running_mean", mean), ("running_var", var)):
-            self.state[name] += self.momentum * (value - self.state[name])
+        old_mean, old_var = self.state["running_mean"], self.state["running_var"]
+        untouched = not old_mean.any() and (old_var == 1).all()
+        rate = 1.0 if self.from_first and untouched else self.momentum
+        old_mean += rate * (mean - old_mean)
+        old_var += rate * (var - old_var)
         return Y
 
     # --- backward -------------------------------------------------------------

@@ -8,11 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from datasets.draw.shapes import draw_shapes
 from datasets.read.picture import Header, decode, look
 from datasets.store.files import atomic, printable
 
-__all__ = ["Folder", "read_folder", "split", "export_images", "draw_shapes"]
+__all__ = ["Folder", "read_folder", "split", "export_images"]
 
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -22,17 +21,23 @@ TOTAL_MAX = 2 * 2**30  # bytes of pixels that are read into memory
 LISTED = 20  # bad files named in an error
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 NOT_PICTURES = (".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".html",
-                ".log", ".ini", ".db", ".py", ".sh", ".zip", ".gz")  # fmt: skip
-NOT_CLASSES = ("__macosx", "@eadir")  # put there by macOS and by network drives
+                ".log", ".ini", ".db", ".py", ".sh", ".zip", ".gz",
+                ".aae", "zone.identifier")  # fmt: skip
+JUNK = ("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information",
+        "lost+found", "icon\r")  # fmt: skip  # put there by systems and network drives
+SIDE = 64  # pixels of the longer side, where pictures have several sizes and no size is asked for
+SIDE_KEPT = 256  # larger pictures, even of one size, are brought to SIDE as well
+ALIKE = 0.05  # proportions that differ by less count as the same
 
 
 class Folder(NamedTuple):
-    """A folder in memory; skipped holds one line for each file that was left out."""
+    """A folder in memory; a line in skipped for each file left out, in notes for each decision."""
 
     images: Pixels  # (N, C, H, W)
     labels: Labels  # (N,)
     class_names: list[str]  # K
     skipped: list[str]
+    notes: list[str]
 
 
 # --- reading ---------------------------------------------------------------------
@@ -45,24 +50,26 @@ def read_folder(
 
     Grey when every picture is (by its mode or palette), RGB otherwise; see datasets.read.picture
     for formats and bounds. A class folder may be a link; folders inside it are not read.
-    Hidden files and texts (.txt, .csv, ...) are passed over, every other file must be a picture.
-    image_size = (H, W) stretches all to one size.
+    Hidden files, texts (.txt, .csv, ...) and what systems leave behind are passed over, every
+    other file must be a picture. All are brought to image_size = (H, W), by default to a size
+    that suits them; where the proportions differ, a picture is fitted in.
     Raises ValueError that names each bad file, unless skip_bad leaves them out; ValueError
-    as well for fewer than two classes, mixed sizes without image_size, or too much for memory.
+    as well for fewer than two classes, or too much for memory.
     """
     _check_image_size(image_size)
     files, skipped = _listing(Path(path))
     headers = _headers(files, skipped)
     if len({file.parent for file in headers}) < 2:
         _check_rest(path, list(headers), skipped, skip_bad)
-    images = _allocate(path, headers, image_size)
-    read = _fill(images, list(headers), image_size, skipped)
+    size, notes = _common_size(list(headers.values()), image_size)
+    images = _allocate(path, headers, size)
+    read = _fill(images, list(headers), size, skipped)
     _check_rest(path, read, skipped, skip_bad)
     folders = sorted({file.parent for file in read})
     number = {folder: k for k, folder in enumerate(folders)}
     labels = np.array([number[file.parent] for file in read], np.int64)  # (N,)
     names = [printable(folder.name) for folder in folders]
-    return Folder(images[: len(read)], labels, names, skipped)
+    return Folder(images[: len(read)], labels, names, skipped, notes)
 
 
 def _check_image_size(image_size: tuple[int, int] | None) -> None:
@@ -78,9 +85,8 @@ def _listing(root: Path) -> tuple[list[Path], list[str]]:
         raise FileNotFoundError(f"{printable(root)}: no such folder")
     if not root.is_dir():
         raise ValueError(f"{printable(root)}: expected a folder of class folders, this is a file")
-    entries = _visible(root)
-    folders = [entry for entry in entries if os.path.isdir(entry)]
-    strays = [entry for entry in entries if _is_stray(entry)]
+    folders, files = _visible(root)
+    strays = [file for file in files if file.name.lower().endswith(PICTURES)]
     if not folders:
         raise ValueError(
             f"{printable(root)}: expected a folder for each class, as in class_01/001.png, "
@@ -90,27 +96,24 @@ def _listing(root: Path) -> tuple[list[Path], list[str]]:
     return [file for folder in folders for file in _class_files(folder, bad)], bad
 
 
-def _is_stray(entry: Path) -> bool:
-    return entry.name.lower().endswith(PICTURES) and not os.path.isdir(entry)
-
-
-def _visible(folder: Path) -> list[Path]:
-    names = sorted(os.listdir(folder))
-    return [folder / name for name in names if not _is_passed_over(name.lower())]
-
-
-def _is_passed_over(name: str) -> bool:
-    return name.startswith(".") or name in NOT_CLASSES or name.endswith(NOT_PICTURES)
+def _visible(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The folders and the files in a folder, in sorted order, without what is passed over."""
+    folders: list[Path] = []
+    files: list[Path] = []
+    for name in sorted(os.listdir(folder)):
+        low = name.lower()
+        if not (low.startswith(".") or low in JUNK or low.endswith(NOT_PICTURES)):
+            entry = folder / name
+            (folders if os.path.isdir(entry) else files).append(entry)
+    return folders, files
 
 
 def _class_files(folder: Path, bad: list[str]) -> list[Path]:
     try:
-        entries = _visible(folder)
+        inner, files = _visible(folder)
     except OSError as error:
         bad.append(f"{printable(folder)}: {error.strerror}")
         return []
-    inner = [entry for entry in entries if os.path.isdir(entry)]
-    files = [entry for entry in entries if entry not in inner]
     if not files:
         names = ", ".join(printable(entry.name) for entry in inner[:3])
         bad.append(
@@ -161,18 +164,38 @@ def _report(path: str | Path, good: int, skipped: list[str]) -> str:
     return "\n  ".join([summary, *skipped[:LISTED], *more])
 
 
-def _allocate(
-    path: str | Path, headers: dict[Path, Header], image_size: tuple[int, int] | None
-) -> Pixels:
+def _common_size(
+    headers: list[Header], image_size: tuple[int, int] | None
+) -> tuple[tuple[int, int], list[str]]:
+    """The size (H, W) that all pictures get, and a note on each thing that was decided for them."""
+    sizes, notes = {header[:2] for header in headers}, []
+    H, W = image_size or (sizes.copy().pop() if len(sizes) == 1 else (0, 0))
+    if not image_size and not 0 < max(H, W) <= SIDE_KEPT:
+        H, W = _default_size(headers)
+        found = f"{len(sizes)} sizes" if len(sizes) > 1 else "{} x {}".format(*sizes.pop())
+        notes.append(f"pictures of {found} are brought to {H} x {W}; --image_size H W sets another")
+    others = sum(abs(h * W / (w * H) - 1) > ALIKE for h, w, _ in headers)
+    if others:
+        notes.append(
+            f"{others} of {len(headers)} pictures have other proportions than {H} x {W}: they are "
+            "fitted in, and what is left takes the shade of their border"
+        )
+    return (H, W), notes
+
+
+def _default_size(headers: list[Header]) -> tuple[int, int]:
+    """The proportions that nine in ten pictures have, or a square; the longer side is SIDE."""
+    h, w, _ = np.array(headers).T
+    side = min(SIDE, int(np.median(np.maximum(h, w))))
+    ratio = float(np.median(h / w))
+    if np.mean(np.abs(h / w / ratio - 1) > ALIKE) > 0.1:
+        return side, side
+    return max(1, round(side * min(ratio, 1))), max(1, round(side / max(ratio, 1)))
+
+
+def _allocate(path: str | Path, headers: dict[Path, Header], size: tuple[int, int]) -> Pixels:
     # The number of pictures is known before memory is taken: no list of arrays, no second copy.
-    first, *others = headers
-    for file in others:
-        if image_size is None and headers[file][:2] != headers[first][:2]:
-            raise ValueError(
-                f"{printable(path)}: expected pictures of one size, but {_size(first, headers)} "
-                f"and {_size(file, headers)}; --image_size H W brings all to one"
-            )
-    H, W = image_size or headers[first][:2]
+    H, W = size
     C = 1 if all(header.grey for header in headers.values()) else 3
     if (total := len(headers) * C * H * W) > TOTAL_MAX:
         raise ValueError(
@@ -182,20 +205,13 @@ def _allocate(
     return np.empty((len(headers), C, H, W), np.uint8)  # (N, C, H, W)
 
 
-def _size(file: Path, headers: dict[Path, Header]) -> str:
-    header = headers[file]
-    return f"{printable(file)} has {header.H} x {header.W} (H x W)"
-
-
 def _fill(
-    images: Pixels, files: list[Path], image_size: tuple[int, int] | None, skipped: list[str]
+    images: Pixels, files: list[Path], size: tuple[int, int], skipped: list[str]
 ) -> list[Path]:
     read: list[Path] = []
     for file in files:
         try:
-            picture = decode(file, images.shape[1], image_size)  # (C, H, W)
-            if picture.shape != images.shape[1:]:
-                raise ValueError(f"{file}: damaged picture (its size is not what its header says)")
+            picture = decode(file, images.shape[1], size)  # (C, H, W)
         except (OSError, ValueError) as error:
             skipped.append(_why(file, error))
             continue
@@ -253,6 +269,8 @@ def export_images(
     names = class_names or [f"class_{k:02}" for k in range(labels.max() + 1)]
     if len(names) <= labels.max() or not all(map(_is_plain, names)):
         raise ValueError(f"export_images expects {labels.max() + 1} plain names, got {list(names)}")
+    if len({name.casefold() for name in names}) < len(names):  # one folder, on some systems
+        raise ValueError(f"export_images expects different names of classes, got {list(names)}")
     if Path(to).exists() and (not Path(to).is_dir() or os.listdir(to)):
         raise FileExistsError(f"{printable(to)}: expected a new or an empty folder")
     written = 0
@@ -279,7 +297,8 @@ def _check_export(images: Pixels, labels: Labels, per_class: int) -> None:
 
 
 def _is_plain(name: str) -> bool:
-    return Path(name).name == name and name not in ("", "..")
+    # Of a folder inside the one that is written, on every system, and not passed over again.
+    return name.isprintable() and bool(name.strip(". ")) and not set(name) & set('/\\:*?"<>|')
 
 
 def _write_png(image: Pixels, path: Path) -> None:

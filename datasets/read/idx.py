@@ -7,17 +7,20 @@ dimensions, each dimension as a big-endian 32-bit integer, then the bytes.
 import gzip
 import math
 import os
+import re
 import zlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from datasets.store.files import check_target, regular_file, write_h5
+from datasets.store.files import check_target, printable, regular_file
+from datasets.store.hdf5 import write_h5
 
 __all__ = ["read_idx", "import_idx"]
 
-PIXELS_MAX = 2**31  # bytes: a header that claims more is refused before anything is read
+SMALL, PER_BYTE = 64 * 2**20, 100  # bytes that any file may hold, and a larger one for each of its
+GZIP = b"\x1f\x8b"  # the first bytes of every gzip file
 IDX_FILES = {
     "train_data": "train-images-idx3-ubyte",
     "train_labels": "train-labels-idx1-ubyte",
@@ -27,61 +30,88 @@ IDX_FILES = {
 
 
 def read_idx(path: str | Path, n_dims: int) -> npt.NDArray[np.uint8]:
-    """The uint8 array of an IDX file, plain or gzip-compressed (.gz).
+    """The uint8 array of an IDX file, plain or gzip-compressed, whatever its name.
 
     Raises ValueError naming what was expected when the file is no IDX file, has
     another number of dimensions, or holds fewer or more bytes than its header says.
     """
-    path = regular_file(path)
-    with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+    path, name = regular_file(path), printable(path)
+    with path.open("rb") as plain:
+        packed = plain.read(2) == GZIP
+    with gzip.open(path) if packed else path.open("rb") as file:
         try:
             header = file.read(4 + 4 * n_dims)
             if len(header) < 4 + 4 * n_dims or header[:4] != bytes([0, 0, 8, n_dims]):
                 raise ValueError(
-                    f"{path}: expected an IDX file of uint8 with {n_dims} dimensions "
+                    f"{name}: expected an IDX file of uint8 with {n_dims} dimensions "
                     f"(first bytes 0 0 8 {n_dims}), got first bytes {list(header[:4])}"
                 )
             shape = tuple(int(n) for n in np.frombuffer(header, ">u4", offset=4))
-            size = math.prod(shape)
-            if size > PIXELS_MAX:
-                raise ValueError(f"{path}: the header claims {shape}, more than {PIXELS_MAX} bytes")
+            size, most = math.prod(shape), max(SMALL, PER_BYTE * path.stat().st_size)
+            if size > most:
+                raise ValueError(
+                    f"{name}: the header claims {shape}, more than the {most:,} bytes "
+                    f"that a file of {path.stat().st_size:,} may hold"
+                )
             data = file.read(size + 1)
         except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"{path}: damaged gzip file ({error})") from None
+            raise ValueError(f"{name}: damaged gzip file ({error})") from None
     if len(data) != size:
         got = "more" if len(data) > size else f"{len(data)}"
-        raise ValueError(f"{path}: expected {size} bytes after the header, got {got}")
+        raise ValueError(f"{name}: expected {size} bytes after the header, got {got}")
     return np.frombuffer(data, np.uint8).reshape(shape)
 
 
-def import_idx(folder: str | Path, to: str | Path) -> dict[str, tuple[int, ...]]:
+def import_idx(folder: str | Path, to: str | Path) -> dict[str, str]:
     """Write the four IDX files of a folder (MNIST, Fashion-MNIST, KMNIST, ...) as one HDF5 file.
 
-    Returns {key: shape}. Raises FileNotFoundError naming the missing file, ValueError
+    EMNIST's pictures lie on their sides in its files; they are turned upright.
+    Returns {key: what was written}. Raises FileNotFoundError naming the missing file, ValueError
     when images and labels differ in number.
     """
     check_target(to)
     paths = {key: _find(Path(folder), name) for key, name in IDX_FILES.items()}
     if any(os.path.realpath(path) == os.path.realpath(to) for path in paths.values()):
-        raise ValueError(f"{to}: expected another file to write, this one is to be read")
+        raise ValueError(f"{printable(to)}: expected another file to write, this one is to be read")
     arrays = {key: read_idx(path, 3 if "data" in key else 1) for key, path in paths.items()}
+    told = {key: f"{array.shape}" for key, array in arrays.items()}
     for split in ("train", "test"):
         images, labels = arrays[f"{split}_data"], arrays[f"{split}_labels"]
         if len(images) != len(labels):
             raise ValueError(
-                f"{folder}: expected as many {split} images as labels, "
+                f"{printable(folder)}: expected as many {split} images as labels, "
                 f"got {len(images)} and {len(labels)}"
             )
+        if "emnist" in paths[f"{split}_data"].name.lower():
+            arrays[f"{split}_data"] = images.transpose(0, 2, 1)  # rows and columns are exchanged
+            told[f"{split}_data"] += ", transposed: EMNIST stores columns"
     # Chunks of 1,000 images read twice as fast as h5py's own choice.
     with write_h5(to) as file:
         for key, array in arrays.items():
             chunks = (min(1000, len(array)), *array.shape[1:])
             file.create_dataset(key, data=array, chunks=chunks, compression=9, track_times=False)
-    return {key: array.shape for key, array in arrays.items()}
+    return told
 
 
 def _find(folder: Path, name: str) -> Path:
-    for candidate in (folder / name, folder / f"{name}.gz"):
-        if candidate.exists():
-            return candidate
-    raise FileNotFoundError(f"{folder}: expected a file {name} or {name}.gz, found neither")
+    """The one file with that name, in a folder or in the folders of it.
+
+    Others write train-images.idx3-ubyte, emnist-letters-test-images-idx3-ubyte or add .gz.
+    """
+    spelled = name.replace("t10k", "(t10k|test)").replace("-idx", "[.-]idx")
+    for pattern in ("*", "*/*"):
+        found = {
+            path.name.removesuffix(".gz"): path
+            for path in sorted(folder.glob(pattern), reverse=True)  # a plain one before its .gz
+            if re.fullmatch(rf"(.*\W)?{spelled}(\.gz)?", path.name) and path.is_file()
+        }
+        if len(found) > 1:
+            raise ValueError(
+                f"{printable(folder)}: expected one {name}, "
+                f"found {', '.join(map(printable, sorted(found)[:5]))}"
+            )
+        if found:
+            return found.popitem()[1]
+    raise FileNotFoundError(
+        f"{printable(folder)}: expected a file {name} or {name}.gz, found neither"
+    )

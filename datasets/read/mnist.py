@@ -1,23 +1,25 @@
 """MNIST, and any image set in an HDF5 file with the same four keys."""
 
+import math
+import os
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from datasets.batches import one_hot
 from datasets.schedules import short
-from datasets.store.files import dataset_h5, open_h5
-
-if TYPE_CHECKING:
-    import h5py
+from datasets.store.hdf5 import File
 
 __all__ = ["MNIST", "load_mnist", "load_data", "load_images"]
 
 Array = npt.NDArray[np.floating]
+Labels = npt.NDArray[np.int64]
 Split = tuple[Array, Array, Array, Array]
+KEYS = ["train_data", "train_labels", "test_data", "test_labels"]
 CLASSES_MAX = 10_000  # a table of confusions takes 8 bytes for each pair of classes
+WHITES = (1, 16, 255, 1023, 4095, 16383, 65535)  # the largest integers of 1, 4, 8, ... 16 bits
 MNIST = Path(__file__).parents[1] / "mnist.h5"
 
 
@@ -42,33 +44,55 @@ def load_images(
     """X_train (N, C, H, W), y_train (N, K) one-hot, X_test, y_test; pixels in [0, 1].
 
     The file holds grey pictures (N, H, W), RGB (N, H, W, 3) or (N, 3, H, W), or rows
-    (N, D), as integers from 0 to 255 (uint16: 65535), as floats in [0, 1] or as True and
-    False, and integer labels from 0. train_size takes that many training pictures, evenly spaced.
+    (N, D), as integers from 0 to 255, as integers of 1, 4, 10, 12, 14 or 16 bits, as floats in
+    [0, 1] or as True and False, and integer labels from 0. train_size takes that many training
+    pictures, evenly spaced. Warns where white is not what the dtype lets expect, and of classes
+    without training pictures.
     Raises FileNotFoundError, or ValueError that names file, key, expected and got.
     """
-    with open_h5(path) as file:
-        train = _Half(file, "train", train_size)
-        test = _Half(file, "test", None)
-        if train.images.shape[1:] != test.images.shape[1:]:
-            raise ValueError(
-                f"{path}: expected training and test pictures of one shape, "
-                f"got {train.images.shape[1:]} and {test.images.shape[1:]}"
-            )
-        K = int(max(train.labels.max(), test.labels.max())) + 1
-        if not 2 <= K <= CLASSES_MAX:
-            raise ValueError(
-                f"{path}: expected from 2 to {CLASSES_MAX} classes, got labels up to {K - 1}"
-            )
-        return (
-            train.pixels(dtype),
-            one_hot(train.labels[train.rows], K, dtype),
-            test.pixels(dtype),
-            one_hot(test.labels, K, dtype),
+    file = File(path, KEYS, trusted=os.path.exists(path) and os.path.samefile(path, MNIST))
+    halves = train, test = _Half(file, "train", train_size), _Half(file, "test", None)
+    if train.images.shape[1:] != test.images.shape[1:]:
+        raise ValueError(
+            f"{file.name}: expected training and test pictures of one shape, "
+            f"got {train.images.shape[1:]} and {test.images.shape[1:]}"
         )
+    K = _n_classes(file.name, train.labels, test.labels)
+    for half in halves:
+        n = len(half.rows) * (math.prod(half.images.shape[1:]) + K)
+        what = f"an array of {len(half.rows)} pictures and their {K} classes"
+        file.spend(what, n * np.dtype(dtype).itemsize)
+    X_train, X_test = (half.pixels(dtype) for half in halves)
+    for X, half in zip((X_train, X_test), halves, strict=True):
+        alike = (other.high for other in halves if other.images.dtype == half.images.dtype)
+        if (white := half.white(max(alike))) > 1:
+            X /= white
+    _warn_of_gaps(file.name, train.labels, K)
+    y_train, y_test = (one_hot(half.labels[half.rows], K, dtype) for half in halves)
+    return X_train, y_train, X_test, y_test
 
 
 def _rows(X: Array) -> Array:
     return X.reshape(len(X), -1)  # (N, D)
+
+
+def _n_classes(name: str, train: Labels, test: Labels) -> int:
+    n, K = len(train) + len(test), int(max(train.max(), test.max())) + 1
+    if not 2 <= K <= min(n, CLASSES_MAX):
+        raise ValueError(
+            f"{name}: expected from 2 to {min(n, CLASSES_MAX)} classes of {n} pictures, "
+            f"got labels up to {K - 1}"
+        )
+    return K
+
+
+def _warn_of_gaps(name: str, labels: Labels, K: int) -> None:
+    if len(missing := np.setdiff1d(np.arange(K), labels)):
+        some = ", ".join(map(str, missing[:5])) + ", ..." * (len(missing) > 5)
+        warnings.warn(
+            f"{name}: {K} classes, from 0 to {K - 1}, but no training picture of {some}",
+            stacklevel=4,
+        )
 
 
 def _is_image_set(shape: tuple[int, ...]) -> bool:
@@ -79,11 +103,10 @@ def _is_image_set(shape: tuple[int, ...]) -> bool:
 class _Half:
     """The training or the test half of a file, checked before a pixel is read."""
 
-    def __init__(self, file: "h5py.File", name: str, size: int | None):
-        self.where = f"{file.filename}: {name}"
-        self.images = dataset_h5(file, f"{name}_data")
-        labels = dataset_h5(file, f"{name}_labels")
-        N = self.images.shape[0] if self.images.ndim else 0
+    def __init__(self, file: File, name: str, size: int | None):
+        self.file_name, self.where = file.name, f"{file.name}: {name}"
+        self.images, labels = file[f"{name}_data"], file[f"{name}_labels"]
+        N = self.images.shape[0] if self.images.shape else 0
         if not _is_image_set(self.images.shape):
             raise ValueError(
                 f"{self.where}_data is expected to be (N, H, W), (N, H, W, 3) or (N, D), "
@@ -94,38 +117,63 @@ class _Half:
                 f"{self.where}_labels is expected to be {N} integers, "
                 f"got {labels.dtype} of shape {labels.shape}"
             )
-        self.labels = labels[()].reshape(N).astype(np.int64)
+        self.labels = labels.read().reshape(N).astype(np.int64)
         if self.labels.min() < 0:
             raise ValueError(f"{self.where}_labels start at 0, got {self.labels.min()}")
         if size is not None and not (isinstance(size, int | np.integer) and 1 <= size <= N):
             raise ValueError(
-                f"{file.filename}: train_size is expected to be from 1 to {N}, got {short(size)}"
+                f"{file.name}: train_size is expected to be from 1 to {N}, got {short(size)}"
             )
         self.rows = np.arange(N) if size is None else np.arange(size) * N // size
+        self.low, self.high = np.inf, -np.inf  # of the stored pixels
 
     def pixels(self, dtype: npt.DTypeLike) -> Array:
-        """(N, C, H, W) in [0, 1], read in blocks: the integers never stand in memory as a whole."""
-        X = np.empty((len(self.rows), *self.images.shape[1:]), dtype)
-        stored = self.images.dtype
-        scale = 1 if stored.kind in "fb" else 65535 if stored == np.uint16 else 255
-        for start in range(0, self.images.shape[0], 1000):
-            first, last = np.searchsorted(self.rows, (start, start + 1000))
-            if first < last:
-                block = self.images[start : start + 1000]
-                np.divide(block[self.rows[first:last] - start], scale, X[first:last], dtype=X.dtype)
-        if not (X.min() >= 0 and X.max() <= 1):
-            raise ValueError(
-                f"{self.where}_data is expected to hold integers from 0 to {scale} "
-                f"or floats in [0, 1], got {stored} that scale to {X.min():g} to {X.max():g}"
-            )
-        return self._channels_first(X)
+        """(N, C, H, W) as they are stored; the integers never stand in memory as a whole."""
+        C, H, W = self._picture()
+        X = np.empty((len(self.rows), C, H, W), dtype)
+        if self._channels_last():
+            stored = X.transpose(0, 2, 3, 1)
+        else:
+            stored = X.reshape(len(X), *self.images.shape[1:])
+        with np.errstate(over="ignore"):  # a float64 may be too large: white tells
+            for place, block in self.images.blocks(self.rows):
+                stored[place] = block
+                self.low = np.minimum(self.low, block.min())  # hands on nan, which min does not
+                self.high = np.maximum(self.high, block.max())
+        return X
 
-    def _channels_first(self, X: Array) -> Array:
-        if X.ndim == 4 and X.shape[1] not in (1, 3) and X.shape[3] in (1, 3):
-            return np.ascontiguousarray(X.transpose(0, 3, 1, 2))
-        if X.ndim == 4:
-            return X
-        if X.ndim == 3:
-            return X[:, None]
-        side = round(X.shape[1] ** 0.5)
-        return X.reshape(len(X), 1, side, -1) if side**2 == X.shape[1] else X[:, None, None]
+    def white(self, highest: float) -> int:
+        """What to divide by: 1 for floats, for integers the smallest of WHITES that holds all.
+
+        Warns where that is not what the dtype lets expect.
+        """
+        dtype, floats = self.images.dtype, self.images.dtype.kind in "fb"
+        if not (self.low >= 0 and highest <= (1 if floats else WHITES[-1])):
+            raise ValueError(
+                f"{self.where}_data is expected to hold floats in [0, 1] or integers from 0 to "
+                f"255 (or 65535), got {dtype} from {self.low:g} to {self.high:g}"
+            )
+        white = 1 if floats else next(white for white in WHITES if highest <= white)
+        usual = 1 if floats else 65535 if dtype == np.uint16 else 255
+        if highest and white != usual:
+            warnings.warn(
+                f"{self.file_name}: the largest pixel is {highest:g}, {white} counts as white",
+                stacklevel=4,
+            )
+        return white
+
+    def _channels_last(self) -> bool:
+        shape = self.images.shape
+        return len(shape) == 4 and shape[1] not in (1, 3)
+
+    def _picture(self) -> tuple[int, int, int]:
+        """(C, H, W); a row of D pixels is a square if it can be one, else a line."""
+        _, *rest = self.images.shape
+        if self._channels_last():
+            return rest[2], rest[0], rest[1]
+        if len(rest) == 3:
+            return rest[0], rest[1], rest[2]
+        if len(rest) == 2:
+            return 1, rest[0], rest[1]
+        side = math.isqrt(rest[0])
+        return (1, side, side) if side**2 == rest[0] else (1, 1, rest[0])

@@ -3,6 +3,7 @@
 import linecache
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -144,7 +145,9 @@ def _innermost(traceback: TracebackType | None) -> tuple[str, int]:
 def run(app: Callable[..., Any]) -> None:
     """Run a typer command; nothing that a user hands in ends in a traceback."""
     sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
-    with many.joined(), one_line_errors():
+    with many.joined(), one_line_errors(), warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: warn(str(message))
+        warnings.simplefilter("default", UserWarning)  # from the readers: one line each
         name = program()
         called = f"python {name}" if name.endswith(".py") else f"python -m {name}"
         code = app(standalone_mode=False, prog_name=called)

@@ -3,6 +3,7 @@
 It watches the loop and never takes part in it: the arithmetic stays in the networks.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,13 +19,22 @@ from datasets.read.mnist import MNIST
 from datasets.run import report
 from datasets.run.checkpoint import Progress, fingerprint, options_to_store, resumed, unused
 from datasets.run.console import program, say
-from datasets.run.data import Images, load_pictures, load_rows, stored_hidden_sizes
+from datasets.run.data import (
+    Images,
+    image_shape,
+    load_pictures,
+    load_rows,
+    no_pictures,
+    short_list,
+    stored_hidden_sizes,
+    suit,
+)
 from datasets.run.interrupts import Interrupts
 from datasets.run.predict import own_pictures
 from datasets.run.targets import check_targets, saved, tried, write_history
 from datasets.schedules import at_epoch
 from datasets.store.files import printable
-from datasets.store.weights import Weights, load_weights, match_weights, save_weights
+from datasets.store.weights import About, Weights, load_net, match_weights, save_weights
 
 if TYPE_CHECKING:
     from datasets.run.options import Options
@@ -50,12 +60,14 @@ class Run:
         options.checkpoint = options.checkpoint or options.resume
         self.options, self.given, self.seed = options, given, options.seed
         self.path = options.resume or options.load
+        self.stored, self.about = load_net(self.path) if self.path else ({}, None)
         self.rng = np.random.default_rng(options.seed)
         self.own_pictures = own_pictures(options.predict, arguments)
         check_targets(options, [MNIST, options.data, options.dataset, *self.own_pictures])
-        self.n_epochs = 0 if only_load(options, given) else options.epochs
+        self.only_load = only_load(options, given)
         self.progress = Progress(self.rng.bit_generator.state)  # type: ignore[arg-type]
         self.kept: tuple[Weights, Weights] = {}, {}  # of the last whole epoch, or of the start
+        self.told = ""  # how many images and steps, in the line of the parameters
         self.n_samples, self.n_batch = 0, 0  # of an epoch, and of the batch in progress
         self.n_own, self.agreed = 0, 0.0  # under mpiexec: of this rank's share; ranks that stop
         self.interrupts = Interrupts()
@@ -71,7 +83,7 @@ class Run:
         if isinstance(error, FloatingPointError) and self.interrupts.training:
             rescued = ""
             if self.options.save and self.kept_since:
-                path = saved(self.options.save, self.kept[0])
+                path = saved(self.options.save, self.kept[0], None, None, self.is_about())
                 rescued = f"; the weights {self.kept_since} are in {path}"
             place = f"epoch {self.progress.epoch + 1}"
             raise FloatingPointError(f"{place}: {error}{rescued}") from None
@@ -80,17 +92,35 @@ class Run:
 
     def data(self) -> tuple[Array, Array, Array, Array]:
         """X_train (N, D), y_train (N, K), X_test, y_test of MNIST or of --data."""
-        X_train, y_train, X_test, y_test = load_rows(self.options)
+        if images := self._none():
+            D = math.prod(images.X_val.shape[1:])
+            X_train = X_test = images.X_val.reshape(0, D)
+            y_train = y_test = images.y_val
+        else:
+            X_train, y_train, X_test, y_test = load_rows(self.options)
         self.names, self.judged_on = [str(k) for k in range(y_train.shape[1])], "test"
         self.learnt = X_train, y_train
         return X_train, y_train, X_test, y_test
 
     def images(self) -> Images:
         """Training and validation images (N, C, H, W) of MNIST, of a file or a folder."""
-        images = load_pictures(self.options, self.given, self.rng)
+        images = self._none() or load_pictures(self.options, self.given, self.rng)
         self.names, self.judged_on = images.names, images.judged_on
         self.learnt = images.X_train, images.y_train
+        steps = suit(self.options, max(1, len(images.X_train)))
+        if not self.only_load:
+            self.told = f"; {len(images.X_train):,} images, {steps:,} steps an epoch"
         return images
+
+    def _none(self) -> Images | None:
+        # A net that travels needs no images to say what pictures show.
+        given = not self.only_load or self.options.data or self.options.dataset
+        return no_pictures(self.about) if self.own_pictures and self.about and not given else None
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs of the whole run, with those of a run that is resumed."""
+        return 0 if self.only_load else self.options.epochs
 
     @property
     def hidden_neurons(self) -> int:
@@ -104,22 +134,27 @@ class Run:
         """The sizes of the hidden layers: those wanted, unless a weight file brings others."""
         if not self.path:
             return wanted
-        return stored_hidden_sizes(self.path, self.options.hidden_neurons, self.given)
+        return stored_hidden_sizes(self.path, self.stored, self.options.hidden_neurons, self.given)
 
     def start(self, weights: Weights, velocity: Weights) -> tuple[Weights, Weights]:
         """The weights and velocity to begin with: those given, or those of --load or --resume.
 
         Raises ValueError for a checkpoint of a run that learnt other images.
         """
+        if self.about and [*self.about.class_names] != self.names:
+            told, wanted = (short_list(names) for names in (self.about.class_names, self.names))
+            raise ValueError(
+                f"{self.path}: these weights tell {told} apart, the images are {wanted}"
+            )
         if self.options.resume:
             found, moving, self.progress = resumed(self.options, self.given, self.learnt)
             self.rng.bit_generator.state = self.progress.rng
             weights = match_weights(found, weights, self.options.resume)
             velocity = match_weights(moving, velocity, self.options.resume)
         elif self.options.load:
-            weights = match_weights(load_weights(self.options.load), weights, self.options.load)
+            weights = match_weights(self.stored, weights, self.options.load)
         self._keep(weights, velocity)
-        say(f"{sum(array.size for array in velocity.values()):,} parameters")
+        say(f"{sum(array.size for array in velocity.values()):,} parameters{self.told}")
         return weights, velocity
 
     def _keep(self, weights: Weights, velocity: Weights) -> None:
@@ -212,7 +247,9 @@ class Run:
         progress.next_epoch(self.rng, row)
         self._keep(weights, velocity)
         if path := self.options.checkpoint:
-            tried(path, lambda: save_weights(path, weights, velocity, self._state()))
+            tried(
+                path, lambda: save_weights(path, weights, velocity, self._state(), self.is_about())
+            )
         if history := self.options.history:
             tried(history, lambda: write_history(history, progress.history))
         say(line)
@@ -221,7 +258,7 @@ class Run:
 
     def _leave(self, weights: Weights, velocity: Weights) -> None:
         path = self.options.checkpoint or unused(f"{Path(program()).stem}_stopped")
-        path = saved(path, weights, velocity, self._state())
+        path = saved(path, weights, velocity, self._state(), self.is_about())
         place = f"stopped in epoch {self.progress.epoch + 1} after step {self.progress.step}"
         say(f"{place}; go on with --resume {printable(path)}")
         raise SystemExit(130)
@@ -229,6 +266,13 @@ class Run:
     def _state(self) -> dict[str, Any]:
         self.progress.images = self.progress.images or fingerprint(*self.learnt)
         return self.progress.state(options_to_store(self.options))
+
+    def is_about(self) -> About:
+        """What a weight file tells of the images that were learnt."""
+        shape = image_shape(self.learnt[0].shape[1:])
+        digits = self.judged_on == "test" and shape == (1, 28, 28)
+        fitted = "fitted" if self.judged_on == "validation" else "as stored"
+        return About(tuple(self.names), shape, "digit" if digits else fitted)
 
     def report(self, probabilities: report.Probabilities, X: Array, y: Array) -> None:
         """Save the weights, judge them on X, y and do what --pictures and --predict ask for."""

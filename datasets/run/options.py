@@ -79,8 +79,10 @@ class Options:
         help="Share of the last step that is taken again, from 0 to below 1.")]
     hidden_neurons: Annotated[int, number("--hidden_neurons", 1,
         "Neurons of the hidden layer.")] = 0
-    epochs: Annotated[int, number("--epochs", 1, "Passes over the training images.")]
-    batch_size: Annotated[int, number("--batch_size", 1, "Images whose mean loss makes one step.")]
+    epochs: Annotated[int, number("--epochs", 1,
+        "Passes over the training images; cnn takes what suits their number.")]
+    batch_size: Annotated[int, number("--batch_size", 1,
+        "Images whose mean loss makes one step; cnn takes what suits their number.")]
     seed: Annotated[int, number("--seed", 0, "Same seed, same run, bit for bit.")] = 0
     data: Annotated[Path | None, option("--data", metavar="FILE.h5",
         help="Images to learn, an HDF5 file.  [default: MNIST]")] = None

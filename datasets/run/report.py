@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from datasets import many
 from datasets.run.console import say
+from datasets.run.data import image_shape
 from datasets.run.predict import as_digit, as_picture, predict_pictures
 from datasets.run.targets import saved
 from datasets.store.files import printable
@@ -17,7 +18,7 @@ from datasets.store.weights import Weights
 if TYPE_CHECKING:
     from datasets.run.loop import Run
 
-__all__ = ["Probabilities", "report", "most_confused", "image_shape"]
+__all__ = ["Probabilities", "report", "most_confused"]
 
 Array = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]
@@ -31,7 +32,10 @@ def report(run: "Run", probabilities: Probabilities, X: Array, y: Array) -> None
     """
     if not many.leads():
         return
-    path = run.options.save and saved(run.options.save, run.kept[0])
+    if not len(X):
+        _predict(run, probabilities, X.shape[1:])
+        return
+    path = run.options.save and saved(run.options.save, run.kept[0], None, None, run.is_about())
     P = np.concatenate([probabilities(X[i : i + 1000]) for i in range(0, len(X), 1000)])
     if not np.isfinite(P).all():
         advice = "training has diverged, try a tenth of --lr"
@@ -75,17 +79,6 @@ def _time(run: "Run") -> str:
     return f" after {epochs} in {seconds:.1f} s" if run.progress.epoch else ""
 
 
-def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """(C, H, W) of a sample: its own, or for a row (D,) a square grey or RGB picture, or a line."""
-    if len(shape) == 3:
-        return shape[0], shape[1], shape[2]
-    for C in (1, 3):
-        side = round((shape[0] / C) ** 0.5)
-        if C * side * side == shape[0]:
-            return C, side, side
-    return 1, 1, shape[0]
-
-
 def most_confused(
     truth: Integers, guess: Integers, names: Sequence[str], rows: int = 5
 ) -> list[str]:
@@ -102,7 +95,7 @@ def most_confused(
 
 def _predict(run: "Run", probabilities: Probabilities, shape: tuple[int, ...]) -> None:
     C, H, W = image_shape(shape)
-    digit = (C, H, W) == (1, 28, 28) and run.judged_on == "test"  # a folder's are only resized
+    digit = run.is_about().prepared == "digit"  # pictures of a folder are only fitted
     predict_pictures(
         run.own_pictures,
         lambda images: probabilities(images.reshape(-1, *shape)),

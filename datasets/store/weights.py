@@ -3,29 +3,47 @@
 layer_1/W    (in, out), as in Keras' Dense; a convolution's is (F, C, KH, KW)
 layer_1/b    (out,)
 layer_2/...  only layers that have parameters are counted
-run/...      in a checkpoint: velocity, and as JSON the options, the generator and the place
+about        as JSON what the network was trained on, see About; older files have none
+run/...      in a checkpoint: velocity, and as JSON the state of the run
 """
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from datasets.checks import is_floats, kind
 from datasets.schedules import short
-from datasets.store.files import follow_h5, open_h5, read_h5, write_h5
+from datasets.store.files import printable
+from datasets.store.hdf5 import File, write_h5
 
-if TYPE_CHECKING:
-    import h5py
-
-__all__ = ["Weights", "save_weights", "load_weights", "match_weights", "load_checkpoint"]
+__all__ = [
+    "Weights",
+    "About",
+    "save_weights",
+    "load_weights",
+    "load_net",
+    "load_checkpoint",
+    "match_weights",
+]
 
 Array = npt.NDArray[np.floating]
 LAYER = r"layer_\d{1,4}"
 Weights = dict[str, Array]  # {"layer_1/W": array, ...}, in the order of the layers
+NAMES_MAX, NAME_MAX, SIDE_MAX = 10_000, 255, 30_000  # classes, characters of a name, pixels
+PREPARED = ("digit", "fitted", "as stored")
+
+
+class About(NamedTuple):
+    """What a network was trained on: all that it takes to use it on a picture."""
+
+    class_names: tuple[str, ...]  # K
+    image_shape: tuple[int, int, int]  # (C, H, W), C = 1 (grey) or 3 (RGB)
+    prepared: str  # "digit": as datasets.read.digit does; "fitted": as datasets.read.picture does
 
 
 def save_weights(
@@ -33,21 +51,27 @@ def save_weights(
     weights: Weights,
     velocity: Weights | None = None,
     state: dict[str, Any] | None = None,
+    about: About | None = None,
 ) -> None:
     """Write weights, and for a checkpoint velocity and state, to path: whole or not at all.
 
-    Raises OSError, and ValueError or TypeError for weights that load_weights would refuse.
+    Raises OSError, and ValueError or TypeError for what could not be loaded again.
     """
     _check_arrays("save_weights", weights)
     if velocity:
         _check_arrays("save_weights", velocity)
+    texts = {
+        "run/state": state,
+        "about": None if about is None else _about(about._asdict()),
+    }
     with write_h5(path) as file:
         for key, array in weights.items():
             file[key] = array
         for key, array in (velocity or {}).items():
             file[f"run/velocity/{key}"] = array
-        if state is not None:
-            file["run/state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+        for key, value in texts.items():
+            if value is not None:
+                file[key] = np.frombuffer(json.dumps(value).encode(), np.uint8)
 
 
 def load_weights(path: str | Path) -> Weights:
@@ -55,24 +79,26 @@ def load_weights(path: str | Path) -> Weights:
 
     Raises FileNotFoundError, or ValueError when the file is damaged or holds no weights.
     """
-    with open_h5(path) as file:
-        return _layers(file, "")
+    return _layers(File(path, ["layer_*/*"]), "")
+
+
+def load_net(path: str | Path) -> tuple[Weights, About | None]:
+    """Weights, and what the network was trained on if the file says so. Raises as load_weights."""
+    file = File(path, ["layer_*/*", "about"])
+    about = About(**_text(file, "about", _about)) if "about" in file.arrays else None
+    return _layers(file, ""), about
 
 
 def load_checkpoint(path: str | Path) -> tuple[Weights, Weights, dict[str, Any]]:
-    """Weights, velocity and state of a checkpoint. Raises ValueError for a file that is none."""
-    with open_h5(path) as file:
-        if "run" not in file:
-            raise ValueError(f"{path}: expected a checkpoint, found weights only: use --load")
-        text = read_h5(file, "run/state").astype(np.uint8).tobytes()
-        weights, velocity = _layers(file, ""), _layers(file, "run/velocity/")
-    try:
-        state = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ValueError(f"{path}: run/state is expected to be JSON, it is damaged") from None
-    if not isinstance(state, dict) or not isinstance(state.get("options"), dict):
-        raise ValueError(f"{path}: run/state is expected to hold the options of a run")
-    return weights, velocity, state
+    """Weights, velocity and state of a checkpoint. Raises ValueError for a file that is none.
+
+    Whoever uses the state checks its values: all that is known is that it holds options.
+    """
+    file = File(path, ["layer_*/*", "run", "run/velocity/layer_*/*", "run/state"])
+    if "run" not in file.arrays:
+        raise ValueError(f"{file.name}: expected a checkpoint, found weights only: use --load")
+    state = _text(file, "run/state", _state)
+    return _layers(file, ""), _layers(file, "run/velocity/"), state
 
 
 def match_weights(weights: Weights, like: Weights, path: str | Path) -> Weights:
@@ -93,24 +119,54 @@ def match_weights(weights: Weights, like: Weights, path: str | Path) -> Weights:
     return {key: weights[key].astype(like[key].dtype) for key in like}
 
 
-def _layers(file: "h5py.File", prefix: str) -> Weights:
-    keys = [
-        f"{layer}/{name}"
-        for layer in _names(file, prefix)
-        if re.fullmatch(LAYER, layer)
-        for name in _names(file, prefix + layer)
-    ]
-    weights = {key: read_h5(file, prefix + key) for key in sorted(keys, key=_layer_order)}
-    _check_arrays(file.filename, weights)
+def _layers(file: File, prefix: str) -> Weights:
+    keys = {key.removeprefix(prefix): key for key in file.arrays if key.startswith(prefix)}
+    names = [name for name in keys if re.fullmatch(rf"{LAYER}(/[^/]+)?", name)]
+    if prefix and not names:
+        file[prefix.rstrip("/")]  # raises: it is not there, or it is no group
+    weights = {name: file[keys[name]].read() for name in sorted(names, key=_layer_order)}
+    _check_arrays(file.name, weights)
     return weights
 
 
-def _names(file: "h5py.File", key: str) -> list[str]:
-    """What a group holds; a damaged name comes as bytes."""
-    group = follow_h5(file, key.strip("/")) if key else file
-    if not hasattr(group, "keys"):
-        raise ValueError(f"{file.filename}: {key} is expected to be a group of arrays")
-    return list(map(str, group))
+def _text(file: File, key: str, schema: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    """The JSON behind a key, if it is what schema lets pass."""
+    text = file[key].read().astype(np.uint8).tobytes()
+    try:
+        return schema(json.loads(text))
+    except (RecursionError, UnicodeDecodeError, json.JSONDecodeError):
+        raise ValueError(f"{file.name}: {key} is expected to be JSON, it is damaged") from None
+    except ValueError as error:
+        raise ValueError(f"{file.name}: {key} is damaged ({error})") from None
+
+
+def _state(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not isinstance(value.get("options"), dict):
+        raise ValueError("it is expected to hold the options of a run")
+    return value
+
+
+def _about(value: Any) -> dict[str, Any]:
+    """value with the keys of About and nothing else; ValueError if it has another form."""
+    if not isinstance(value, dict) or not {*About._fields} <= {*value}:
+        raise ValueError(f"expected {', '.join(About._fields)}, got {short(value)}")
+    names, shape, prepared = (value[name] for name in About._fields)
+    if not (
+        isinstance(names, list | tuple)
+        and 0 < len(names) <= NAMES_MAX
+        and all(isinstance(name, str) and 0 < len(name) <= NAME_MAX for name in names)
+    ):
+        raise ValueError(f"class_names is expected to hold 1 to {NAMES_MAX} names")
+    if not (
+        isinstance(shape, list | tuple)
+        and len(shape) == 3
+        and all(type(n) is int and 1 <= n <= SIDE_MAX for n in shape)
+        and shape[0] in (1, 3)
+    ):
+        raise ValueError(f"image_shape is expected to be (C, H, W), got {short(shape)}")
+    if prepared not in PREPARED:
+        raise ValueError(f"prepared is expected to be one of {PREPARED}, got {short(prepared)}")
+    return About(tuple(map(printable, names)), tuple(shape), prepared)._asdict()
 
 
 def _check_arrays(where: str, weights: Weights) -> None:

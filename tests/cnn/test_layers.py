@@ -147,6 +147,17 @@ def test_batchnorm_forward_takes_the_running_statistics():
     np.testing.assert_allclose(layer.forward(X), wanted)
 
 
+def test_batchnorm_may_begin_with_the_statistics_of_the_first_batch():
+    first, second = np.random.default_rng(0).standard_normal((2, 6, 2, 4, 4)) * 3 + 5
+    layer = BatchNorm2D(2, dtype=np.float64, from_first=True)
+    layer(first)
+    close(layer.state["running_mean"], first.mean(axis=(0, 2, 3)))
+    close(layer.state["running_var"], first.var(axis=(0, 2, 3), ddof=1))
+    layer(second)  # from now on as without
+    mean = 0.9 * first.mean(axis=(0, 2, 3)) + 0.1 * second.mean(axis=(0, 2, 3))
+    close(layer.state["running_mean"], mean)
+
+
 def test_batchnorm_in_float32_survives_a_large_mean():
     X = (1e4 + np.random.default_rng(0).standard_normal((50, 1, 8, 8))).astype(np.float32)
     Y = BatchNorm2D(1)(X)

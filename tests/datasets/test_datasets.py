@@ -112,6 +112,29 @@ def test_pixels_end_between_0_and_1(tmp_path, pixels, scale):
 
 
 @pytest.mark.parametrize(
+    ("pixels", "highest", "white"),
+    [(np.uint8, 1, 1), (np.uint8, 16, 16), (np.uint16, 255, 255), (np.uint16, 4095, 4095),
+     (np.int32, 65535, 65535)],
+)  # fmt: skip
+def test_white_is_told_by_the_pixels_and_said_where_it_is_not_that_of_the_dtype(
+    tmp_path, pixels, highest, white
+):
+    data = np.random.default_rng(0).integers(0, highest + 1, (9, 4, 5)).astype(pixels)
+    data[0, 0, 0] = highest
+    path = small_file(tmp_path / "a.h5", train_data=data[:6], test_data=data[6:])
+    with pytest.warns(UserWarning, match=f"the largest pixel is {highest}, {white} counts as wh"):
+        X_train, _, X_test, _ = load_images(path)
+    assert np.allclose(np.concatenate([X_train, X_test])[:, 0], data / white)
+
+
+def test_classes_that_no_training_picture_has_are_said(tmp_path):
+    labels = {"train_labels": np.array([1, 3, 1, 3, 1, 3]), "test_labels": np.array([1, 3, 1])}
+    with pytest.warns(UserWarning, match="4 classes, from 0 to 3, but no training picture of 0, 2"):
+        y = load_images(small_file(tmp_path / "a.h5", **labels))[1]
+    assert y.shape == (6, 4)
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"test_data": None}, "expected test_data, found test_labels, train_data"),
@@ -121,10 +144,16 @@ def test_pixels_end_between_0_and_1(tmp_path, pixels, scale):
         ({"train_labels": np.zeros(5, int)}, r"expected to be 6 integers, got int64 of shape \(5,"),
         ({"train_labels": np.zeros(6)}, "expected to be 6 integers, got float64"),
         ({"train_labels": np.arange(6) - 1}, "labels start at 0, got -1"),
-        ({"train_labels": np.full(6, 2**60)}, "expected from 2 to 10000 classes"),
-        ({"train_data": np.full((6, 4, 5), 7.0)}, "floats in .0, 1., got float64 that scale to 7"),
-        ({"train_data": np.full((6, 4, 5), np.nan)}, "got float64 that scale to nan"),
-        ({"train_data": np.full((6, 4, 5), -3)}, "integers from 0 to 255 or floats"),
+        (
+            {"train_labels": np.full(6, 2**60)},
+            "from 2 to 9 classes of 9 pictures, got labels up to 11529",
+        ),
+        (
+            {"train_data": np.full((6, 4, 5), 7.0)},
+            "floats in .0, 1. or int.* got float64 from 7 to 7",
+        ),
+        ({"train_data": np.full((6, 4, 5), np.nan)}, "got float64 from nan to nan"),
+        ({"train_data": np.full((6, 4, 5), -3)}, r"0 to 255 \(or 65535\), got int64 from -3 to -3"),
         ({"train_data": np.full((6, 4, 5), b"ab")}, "train_data is expected to be an array of num"),
     ],
 )
@@ -198,7 +227,7 @@ def test_a_tiny_file_that_claims_a_terabyte_is_refused(tmp_path):
     path = small_file(tmp_path / "a.h5", train_data=None)
     with h5py.File(path, "a") as file:
         file.create_dataset("train_data", (2**30, 32, 32), np.uint8, compression="gzip")
-    with pytest.raises(ValueError, match=r"train_data claims .*1099511627776 bytes, more than"):
+    with pytest.raises(ValueError, match=r"train_data, .* takes 1,099,511,627,776 bytes, more"):
         load_mnist(path)
 
 
@@ -216,8 +245,11 @@ def idx(array: np.ndarray) -> bytes:
     return header + array.astype(np.uint8).tobytes()
 
 
+@pytest.mark.parametrize(
+    "spelled", ["{}", "{}.gz", "{0}/{0}", "set-{}.gz"]
+)  # whether they are packed is told by the first bytes
 @pytest.mark.parametrize("packed", [False, True])
-def test_import_idx_keeps_every_pixel(tmp_path, packed):
+def test_import_idx_keeps_every_pixel(tmp_path, packed, spelled):
     rng = np.random.default_rng(0)
     arrays = {
         "train-images-idx3-ubyte": rng.integers(0, 256, (1003, 28, 28)),
@@ -227,13 +259,47 @@ def test_import_idx_keeps_every_pixel(tmp_path, packed):
     }
     for name, array in arrays.items():
         data = gzip.compress(idx(array)) if packed else idx(array)
-        (tmp_path / (name + ".gz" * packed)).write_bytes(data)
+        path = tmp_path / spelled.format(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
     import_idx(tmp_path, tmp_path / "new" / "set.h5")
     with pytest.raises(ValueError, match="expected another file to write, this one is to be read"):
-        import_idx(tmp_path, next(tmp_path.glob("train-labels*")))
+        import_idx(tmp_path, tmp_path / spelled.format("train-labels-idx1-ubyte"))
     with h5py.File(tmp_path / "new" / "set.h5") as file:
         for key, array in zip(file, (arrays[name] for name in sorted(arrays)), strict=True):
             assert np.array_equal(file[key], array)
+
+
+def write_set(folder: Path, prefix: str, dot: str = "-", test: str = "t10k") -> np.ndarray:
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 3)).astype(np.uint8)
+    for half in ("train", test):
+        (folder / f"{prefix}{half}-images{dot}idx3-ubyte").write_bytes(idx(images))
+        (folder / f"{prefix}{half}-labels{dot}idx1-ubyte").write_bytes(idx(np.arange(5)))
+    return images
+
+
+def test_other_spellings_of_the_names_are_found(tmp_path):
+    images = write_set(tmp_path, "", ".")
+    import_idx(tmp_path, tmp_path / "set.h5")
+    assert np.array_equal(load_images(tmp_path / "set.h5")[0][:, 0] * 255, images)
+
+
+def test_emnist_is_turned_upright_and_it_is_said(tmp_path):
+    images = write_set(tmp_path, "emnist-letters-", test="test")
+    told = import_idx(tmp_path, tmp_path / "set.h5")
+    assert told["train_data"] == "(5, 3, 3), transposed: EMNIST stores columns"
+    X = load_images(tmp_path / "set.h5")[0]
+    assert np.allclose(X[:, 0] * 255, images.transpose(0, 2, 1))
+    write_set(tmp_path, "emnist-digits-", test="test")
+    with pytest.raises(ValueError, match=r"expected one train-images-idx3-ubyte, found emnist-dig"):
+        import_idx(tmp_path, tmp_path / "set.h5")
+
+
+def test_a_small_idx_file_that_inflates_to_gigabytes_is_refused(tmp_path):
+    data = bytes([0, 0, 8, 3]) + struct.pack(">3I", 100_000, 28, 28)
+    (tmp_path / "x").write_bytes(gzip.compress(data + bytes(10**5)))
+    with pytest.raises(ValueError, match=r"the header claims \(100000, 28, 28\), more than"):
+        read_idx(tmp_path / "x", 3)
 
 
 def test_a_damaged_idx_file_says_what_was_expected(tmp_path):

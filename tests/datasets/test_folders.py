@@ -3,6 +3,7 @@
 import os
 import struct
 import sys
+import time
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -13,10 +14,12 @@ from PIL import Image
 
 import datasets.read.folders
 import datasets.read.picture
-from datasets.read.folders import draw_shapes, export_images, read_folder, split
+from datasets.draw.shapes import draw_shapes
+from datasets.read.folders import export_images, read_folder, split
 from datasets.read.picture import decode
 from datasets.store.files import printable
 
+links = pytest.mark.skipif(os.name == "nt", reason="links need a right on Windows")
 FUZZ = int(os.environ.get("FUZZ", "1"))  # multiplies the number of damaged pictures
 FORMATS = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "gif": "GIF", "webp": "WEBP", "tif": "TIFF"}
 
@@ -66,11 +69,11 @@ def problem(folder: Path) -> str:
 def test_classes_and_files_come_in_sorted_order(tmp_path):
     for name, value in (("b 2/z.png", 5), ("b 2/a.png", 4), ("a\u00e9/0.png", 1), ("Z/0.png", 0)):
         save(tmp_path / name, grey(value))
-    images, labels, names, skipped = read_folder(tmp_path)
+    images, labels, names, skipped, notes = read_folder(tmp_path)
     assert images.shape == (4, 1, 4, 3) and images.dtype == np.uint8
     assert labels.dtype == np.int64 and labels.tolist() == [0, 1, 2, 2]
     assert images[:, 0, 0, 0].tolist() == [0, 1, 4, 5]
-    assert names == ["Z", "a\u00e9", "b 2"] and skipped == []
+    assert names == ["Z", "a\u00e9", "b 2"] and skipped == notes == []
 
 
 @pytest.mark.parametrize(("ending", "kind"), FORMATS.items())
@@ -127,6 +130,68 @@ def test_sixteen_bits_are_scaled_not_clipped(folder):
     wanted = np.rint(np.linspace(0, 255, 12)).reshape(4, 3)
     for deep_one in images[2:6, 0]:
         assert np.abs(deep_one - wanted).max() <= 1
+
+
+def ramp(white: float, dtype: type) -> np.ndarray:
+    return np.tile(np.linspace(0, white, 16), (4, 1)).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "options"),
+    [
+        (ramp(255, np.uint16), {}),
+        (ramp(4095, np.uint16), {}),
+        (ramp(255, np.int32), {}),
+        (ramp(255, np.float32), {}),
+        (ramp(1, np.float32), {}),
+        (65535 - ramp(65535, np.uint16), {"tiffinfo": {262: 0}}),  # MinIsWhite
+        (255 - ramp(255, np.uint8), {"tiffinfo": {262: 0}}),
+    ],
+)
+def test_white_is_told_by_the_pixels_of_a_tiff(tmp_path, pixels, options):
+    if 262 in options.get("tiffinfo", {}):
+        pixels = pixels if pixels.dtype == np.uint16 else 255 - pixels  # Pillow inverts 8 bits
+    image = decode(save(tmp_path / "1.tif", pixels, **options), 1)[0]
+    assert np.abs(image.astype(int) - ramp(255, int)).max() <= 1
+
+
+@pytest.mark.parametrize("pixels", [ramp(1, float) * 2 - 1, ramp(10**6, float), -ramp(9, int)])
+def test_deep_pixels_that_have_no_white_are_refused(tmp_path, pixels):
+    kind = np.float32 if pixels.dtype == float else np.int32
+    path = save(tmp_path / "1.tif", pixels.astype(kind))
+    with pytest.raises(ValueError, match=r"1\.tif: .*expected 0 to 1, 255 or 65535"):
+        decode(path, 1)
+
+
+def test_zeros_and_ones_are_black_and_white(tmp_path):
+    pixels = (ramp(255, np.uint8) > 99).astype(np.uint8)
+    image = decode(save(tmp_path / "1.png", pixels), 1)[0]
+    assert (image == 255 * pixels).all()
+
+
+def test_a_bitmap_whose_fourth_byte_is_unused_is_not_transparent(tmp_path):
+    pixels = np.dstack([ramp(255, np.uint8)] * 3 + [np.zeros((4, 16), np.uint8)])
+    masks = struct.pack("<4I4s48x", 0xFF0000, 0xFF00, 0xFF, 0xFF000000, b"BGRs")
+    info = struct.pack("<IiiHHIIiiII", 108, 16, -4, 1, 32, 3, pixels.nbytes, 0, 0, 0, 0) + masks
+    head = struct.pack("<2sIHHI", b"BM", 14 + len(info) + pixels.nbytes, 0, 0, 14 + len(info))
+    (tmp_path / "1.bmp").write_bytes(head + info + pixels.tobytes())
+    assert (decode(tmp_path / "1.bmp", 1)[0] == pixels[..., 0]).all()
+
+
+def test_a_small_webp_that_would_fill_a_gigabyte_is_refused(tmp_path):
+    Image.new("RGB", (8000, 8000)).save(tmp_path / "1.webp", lossless=True)
+    with pytest.raises(ValueError, match=r"1\.webp: too large \(8000 x 8000 pixels in .* bytes\)"):
+        decode(tmp_path / "1.webp", 1)
+
+
+def test_a_bad_tiff_is_told_by_its_name_and_by_nothing_else(tmp_path, capfd):
+    path = save(tmp_path / "1.tif", ramp(255, np.uint8), compression="tiff_lzw")
+    data = bytearray(path.read_bytes())
+    data[8:20] = bytes(12)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"1\.tif: damaged picture"):
+        decode(path, 1)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_transparency_shows_white(folder):
@@ -200,6 +265,31 @@ def test_hidden_files_and_texts_are_passed_over(folder):
     assert read_folder(folder).class_names == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    "name", ["$RECYCLE.BIN/x.png", "System Volume Information/x.png", "a/Icon\r", "a/1.AAE",
+             "a/1.png:Zone.Identifier", "a/1.pngZone.Identifier", "b/lost+found/x.png"],
+)  # fmt: skip
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_what_systems_leave_behind_is_passed_over(folder, name):
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(b"\0 nothing to see")
+    assert read_folder(folder).labels.tolist() == [0, 0, 1]
+
+
+def test_ten_times_the_entries_take_no_hundred_times_as_long(tmp_path):
+    times = []
+    for n in (300, 3000):
+        for name in "ab":
+            for i in range(n):
+                (tmp_path / f"{n}" / name / f"{i}").mkdir(parents=True)
+        start = time.process_time()
+        with pytest.raises(ValueError, match=r"expected at least|cannot be used"):
+            read_folder(tmp_path / f"{n}")
+        times.append(time.process_time() - start)
+    assert times[1] < 40 * times[0]
+
+
+@links
 def test_a_class_folder_may_be_a_link(folder, tmp_path_factory):
     elsewhere = save(tmp_path_factory.mktemp("elsewhere") / "1.png", grey()).parent
     (folder / "c").symlink_to(elsewhere, target_is_directory=True)
@@ -302,6 +392,7 @@ def test_an_unreadable_class(folder, monkeypatch):
     assert "/c: Permission denied" in problem(folder)
 
 
+@links
 def test_links_that_lead_nowhere_or_in_circles(folder):
     (folder / "a" / "3.png").symlink_to("nothing.png")
     assert "3.png: a link that leads nowhere" in problem(folder)
@@ -310,6 +401,7 @@ def test_links_that_lead_nowhere_or_in_circles(folder):
     assert "3.png: a link that leads nowhere" in problem(folder)
 
 
+@links
 def test_a_link_to_the_folder_itself_ends(folder):
     (folder / "a" / "loop").symlink_to(folder, target_is_directory=True)
     assert "a/loop: a folder inside a class, which is not read" in problem(folder)
@@ -374,7 +466,7 @@ def test_a_long_list_is_cut(folder):
 def test_a_class_that_is_skipped_whole_is_no_class(folder):
     save(folder / "c" / "1.png", grey(9))
     (folder / "b" / "1.png").write_text("x")
-    images, labels, names, _ = read_folder(folder, skip_bad=True)
+    images, labels, names, *_ = read_folder(folder, skip_bad=True)
     assert names == ["a", "c"] and labels.tolist() == [0, 0, 1] and images[2].max() == 9
 
 
@@ -422,12 +514,34 @@ def test_nothing_left_after_skipping(folder):
         read_folder(folder)
 
 
-def test_mixed_sizes_name_the_first_two_that_differ(folder):
-    save(folder / "a" / "3.png", grey(size=(5, 3)))
+def test_pictures_of_several_sizes_get_one_that_suits_them_and_it_is_said(folder):
+    save(folder / "a" / "3.png", grey(size=(8, 6)))
+    images, *_, notes = read_folder(folder)
+    assert images.shape == (4, 1, 4, 3)  # nine in ten have the proportions 4 x 3
+    assert notes == ["pictures of 2 sizes are brought to 4 x 3; --image_size H W sets another"]
     save(folder / "b" / "2.png", grey(size=(9, 9)))
-    told = r"a.1.png has 4 x 3 \(H x W\) and .*a.3.png has 5 x 3 \(H x W\); --image_size H W brings"
-    with pytest.raises(ValueError, match=told):
-        read_folder(folder)
+    images, *_, notes = read_folder(folder)
+    assert images.shape[2:] == (4, 4) and "4 of 5 pictures have other proportions" in notes[1]
+
+
+def test_large_pictures_are_brought_to_64_pixels_and_asking_for_more_helps(tmp_path):
+    for name in "ab":
+        save(tmp_path / name / "1.png", grey(9, (300, 600)))
+    images, *_, notes = read_folder(tmp_path)
+    assert images.shape == (2, 1, 32, 64) and "of 300 x 600 are brought to 32 x 64" in notes[0]
+    images, *_, notes = read_folder(tmp_path, (300, 600))
+    assert images.shape == (2, 1, 300, 600) and not notes
+
+
+@pytest.mark.parametrize(("shape", "inner"), [((40, 20), (8, 4)), ((10, 20), (4, 8))])
+def test_other_proportions_are_fitted_in_and_not_squashed(tmp_path, shape, inner):
+    pixels = grey(200, shape)
+    pixels[shape[0] // 4 : -shape[0] // 4, shape[1] // 4 : -shape[1] // 4] = 0
+    image = decode(save(tmp_path / "1.png", pixels), 1, (8, 8))[0]
+    ink = image < 100
+    assert (ink.any(axis=1).sum(), ink.any(axis=0).sum()) == (inner[0] // 2, inner[1] // 2)
+    assert 195 <= image[0, 0] == image[-1, -1] <= 200  # the shade of the border
+    assert (image == image[::-1]).all() and (image == image[:, ::-1]).all()  # in the middle
 
 
 def test_more_than_memory_should_hold(folder, monkeypatch):
@@ -565,7 +679,9 @@ def test_export_refuses(tmp_path):
         export_images(images, labels - 1, tmp_path / "new", 1)
     with pytest.raises(ValueError, match=r"per_class is expected to be 1 or more, got 0"):
         export_images(images, labels, tmp_path / "new", 0)
-    for names in (["one"], ["../up", "b"], ["..", "b"], ["", "b"]):
+    with pytest.raises(ValueError, match=r"expects different names of classes, got \['a', 'A'\]"):
+        export_images(images, labels, tmp_path / "new", 1, ["a", "A"])
+    for names in (["one"], ["../up", "b"], ["..", "b"], ["", "b"], ["a\nb", "b"], ["c:\\d", "b"]):
         with pytest.raises(ValueError, match=r"expects 2 plain names, got"):
             export_images(images, labels, tmp_path / "new", 1, names)
     assert sorted(os.listdir(tmp_path)) == ["full"]

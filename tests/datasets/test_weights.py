@@ -1,5 +1,6 @@
 """Weight files and checkpoints: written whole or not at all, and never trusted when read."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,8 +13,7 @@ import numpy as np
 import pytest
 
 from datasets import load_mnist, load_weights, save_weights
-from datasets.store.files import atomic
-from datasets.store.weights import load_checkpoint, match_weights
+from datasets.store.weights import About, load_checkpoint, load_net, match_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 TRIES = 150 * int(os.environ.get("FUZZ", "1"))  # damaged files a reader; FUZZ=100 tries more
@@ -54,6 +54,40 @@ def test_a_checkpoint_is_a_weight_file_and_more(tmp_path):
     assert rng.random() == np.random.default_rng(0).random()
 
 
+ABOUT = About(("cat", "dog\x1b[31m"), (3, 32, 24), "fitted")
+
+
+def test_what_a_network_was_trained_on_comes_back_and_drives_no_terminal(tmp_path):
+    save_weights(tmp_path / "w.h5", some_weights(), about=ABOUT)
+    weights, about = load_net(tmp_path / "w.h5")
+    assert about == ABOUT._replace(class_names=("cat", "dog\\x1b[31m"))
+    assert weights.keys() == load_weights(tmp_path / "w.h5").keys() == some_weights().keys()
+    assert load_net(some_checkpoint(tmp_path / "c.h5"))[1] is None
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        (b"[1, 2]", "about is damaged .expected class_names, image_shape, prepared, got .1, 2"),
+        (b"not JSON", "about is expected to be JSON"),
+        ({"class_names": ["a", 3]}, "class_names is expected to hold 1 to 10000 names"),
+        ({"class_names": []}, "class_names is expected to hold 1 to 10000 names"),
+        ({"class_names": ["a" * 300]}, "class_names is expected to hold 1 to 10000 names"),
+        ({"image_shape": [2, 3, 4]}, r"image_shape is expected to be \(C, H, W\), got \[2, 3, 4"),
+        ({"image_shape": [3, 10**9, 4]}, r"image_shape is expected to be \(C, H, W\)"),
+        ({"prepared": "../../x"}, "prepared is expected to be one of .*got '../../x'"),
+    ],
+)
+def test_about_is_checked_value_by_value(tmp_path, about, message):
+    save_weights(tmp_path / "w.h5", some_weights(), about=ABOUT)
+    text = about if isinstance(about, bytes) else json.dumps(ABOUT._asdict() | about).encode()
+    rewritten(tmp_path / "w.h5", "about", np.frombuffer(text, np.uint8))
+    with pytest.raises(ValueError, match=rf"w\.h5: .*{message}"):
+        load_net(tmp_path / "w.h5")
+    with pytest.raises(ValueError, match="is expected to"):
+        save_weights(tmp_path / "v.h5", some_weights(), about=ABOUT._replace(prepared="?"))
+
+
 def test_keras_and_pytorch_orientation_is_what_the_readme_says(tmp_path):
     import net
 
@@ -65,16 +99,6 @@ def test_keras_and_pytorch_orientation_is_what_the_readme_says(tmp_path):
 
 
 # --- written whole or not at all ---------------------------------------------------------
-
-
-def test_a_crash_while_writing_leaves_the_old_file_whole(tmp_path):
-    path = some_checkpoint(tmp_path / "w.h5")
-    before = path.read_bytes()
-    bad = some_weights() | {"layer_3/W": "no array"}
-    with pytest.raises(AttributeError), atomic(path) as name:
-        Path(name).write_bytes(b"half")
-        bad["layer_3/W"].shape  # noqa: B018
-    assert path.read_bytes() == before and os.listdir(tmp_path) == ["w.h5"]
 
 
 def test_a_full_disk_leaves_the_old_file_whole(tmp_path, monkeypatch):
