@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -54,7 +54,7 @@ def sets() -> dict[str, tuple]:
     """Images (N, C, H, W) and labels (N,) that this project draws or ships."""
     from PIL import ImageFont
 
-    font = ImageFont.load_default(20)
+    font: Any = ImageFont.load_default(20)
     return {
         "shapes, 2 classes of 15": shapes(15, 2),
         "shapes, 3 classes of 60": shapes(60, 3),
