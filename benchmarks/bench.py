@@ -112,7 +112,7 @@ def measure(names: list[str], wanted: list[str], rounds: int, quick: bool) -> Ti
 
 def pick(name: str, quick: bool) -> Workload:
     """A workload; quick: on few images, to see whether everything runs."""
-    few = 1000 if name in ("W1", "W2", "W3", "W6") else 256
+    few = 1000 if name in ("W1", "W2", "W3", "W6") else 32
     return workload(name, few if quick else None)
 
 

@@ -1,4 +1,4 @@
-"""More images, larger batches; memory and start-up of the commands.
+"""More images, larger batches, more columns at a time; memory and start-up of the commands.
 
     python benchmarks/scaling.py [--rounds 7] [--write]
 
@@ -8,9 +8,11 @@ functional_net.py with the layers and batches of W1, net.py with those of W3, cn
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Annotated
+from unittest.mock import patch
 
 import typer
 
@@ -20,8 +22,10 @@ from benchmarks import timing
 from benchmarks.bench import RESULTS
 from benchmarks.floor import Gemms
 from benchmarks.workloads import OURS, SHAPES, Contender, part, workload
+from cnn import kernels
 
 NETS = {"functional_net.py": "W1", "net.py": "W3", "cnn": "W4"}
+ENOUGH = 5000  # images in a row, or the clock would blur short epochs
 COMMANDS = ("functional_net.py", "net.py", "-m cnn")
 LOAD = "import time, h5py; from datasets import load_mnist as f; t = time.time(); f(); "
 
@@ -35,8 +39,8 @@ def row(name: str, kind: type[Contender], sizes: list[tuple[int, int]], rounds: 
     tasks: dict[str, timing.Task] = {}
     for n, batch in sizes:
         work = part(whole, n, batch)
-        tasks[str((n, batch))] = repeated(kind(work, work.weights()), max(1, 5000 // n))
-    counts = [n * max(1, 5000 // n) for n, _ in sizes]
+        tasks[str((n, batch))] = repeated(kind(work, work.weights()), max(1, ENOUGH // n))
+    counts = [n * max(1, ENOUGH // n) for n, _ in sizes]
     times = timing.interleaved(tasks, rounds).values()
     each = [[1e6 * t / n for t in own] for own, n in zip(times, counts, strict=True)]
     within = [timing.ratio(own, each[0]) for own in each]  # machines drift from round to round
@@ -68,6 +72,24 @@ def batches(rounds: int, sizes: tuple[int, ...], n: int = 5120) -> str:
     pairs = [(name, kind) for name in OURS for kind in (OURS[name], Gemms)]
     found = [row(name, kind, [(n, B) for B in sizes], rounds) for name, kind in pairs]
     return timing.table(head, found)
+
+
+def columns(rounds: int, sizes: tuple[float, ...], n: int = 256) -> str:
+    """Milliseconds of a step against the bytes of columns that kernels.CACHE allows at a time."""
+    rows = []
+    for name in ("W4", "W5", "W7"):
+        work = workload(name, n)
+        who = OURS["cnn"](work, work.weights())
+        tasks: dict[str, timing.Task] = {str(MB): partial(allowed, MB, who) for MB in sizes}
+        times = timing.interleaved(tasks, rounds).values()
+        rows.append([name, *(f"{1e3 * median(own) / work.per_run:.1f}" for own in times)])
+    return timing.table(["ms per step", *(f"{MB:g} MB" for MB in sizes)], rows)
+
+
+def allowed(MB: float, who: Contender) -> None:
+    """An epoch with so many bytes of columns at a time."""
+    with patch.object(kernels, "CACHE", int(MB * 2**20)):
+        who.run()
 
 
 # --- memory and start-up ----------------------------------------------------------
@@ -123,6 +145,7 @@ def main(
     tables = [
         images(rounds, sizes),
         batches(rounds, (32, 64) if quick else (32, 64, 128, 256, 512), 128 if quick else 5120),
+        columns(rounds, (0.25, 1) if quick else (0.25, 0.5, 1, 2, 4, 8), 32 if quick else 256),
         *([] if quick else [commands(rounds)]),
     ]
     print("\n\n".join(tables))

@@ -40,9 +40,7 @@ __all__ = [
 Array = npt.NDArray[np.floating]
 Pair = tuple[int, int]
 
-# Bytes of columns at a time: they are read again while still in the cache. Chosen by
-# benchmarks/scaling.py: the least time of W4, W5 and W7 together, on two processors.
-CACHE = 2**20
+CACHE = 2**20  # bytes of columns at a time, so that the cache still holds them; by scaling.py
 
 
 def samples_last(X: Array) -> Array:

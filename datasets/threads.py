@@ -1,7 +1,7 @@
 """How many threads the matrix products take while a network trains: one, unless told otherwise.
 
-Two BLAS threads wait for each other: beside one busy neighbour process they were measured to cost
-3 to 18 times the time of one, and on small products they gain nothing. With one thread, the same
+Two BLAS threads wait for each other: beside one busy neighbour process they were measured to take
+3 to 30 times as long as one, and on small products they gain nothing. With one thread, the same
 seed gives the same bits on any number of cores.
 """
 

@@ -13,7 +13,7 @@ import numpy as np
 import cnn
 import functional_net as fn
 import net
-from docs.mathml import CLOSE, COMMA, OPEN, Formula, matrix, number, parse
+from docs.mathml import CLOSE, COMMA, OPEN, SPACE, Formula, matrix, number, parse
 
 __all__ = ["compute", "line", "X", "START"]
 
@@ -144,9 +144,9 @@ def line(text: str, numbers: Numbers, symbols: Mapping[str, str]) -> str:
 
 def flow(parts: list[str], kind: str = "eq") -> str:
     """A line that may break between its parts, but not before a comma or a closing bracket."""
-    text = "\n".join(parts).replace(f"{OPEN}\n", OPEN)
+    text = "\n".join(parts).replace(f"{OPEN}\n", OPEN + SPACE)
     for closing in CLOSE, COMMA:
-        text = text.replace(f"\n{closing}", closing)
+        text = text.replace(f"\n{closing}", SPACE + closing)
     pieces = "".join(f'<math displaystyle="true">{part}</math>' for part in text.split("\n"))
     return f'<div class="{kind}">{pieces}</div>'
 

@@ -209,41 +209,6 @@ def sweep() -> None:
 # --- plants -------------------------------------------------------------------
 
 
-@app.command("plants")
-def plants(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", show_default=False,
-        help="Plant this one and see it found.  [default: list all]")] = None,
-    seed: Seed = 0,
-) -> None:  # fmt: skip
-    """Plant a mistake in our code, and see it found."""
-    targets(None)
-    from gradcheck.plants import PLANTS, diff, examine
-
-    found = [p for p in PLANTS if p.name == name]
-    if not name:
-        say("\n".join(f"{p.name:36} {p.file}, {p.function}" for p in PLANTS))
-        return
-    if not found:
-        near = [p.name for p in PLANTS if name.lower() in p.name]
-        raise CannotCheck(f"no plant {name!r}; {', '.join(near) or '`plants` lists them'}")
-    say("\n".join(diff(found[0])) + "\n")
-    findings = examine(found[0], seed)
-    say("\n".join(str(report) for report in findings.reports))
-    if findings.trouble:
-        say(f"the planted code raised {findings.trouble}")
-    say(f"\nFOUND  {name}" if findings.found else f"\nNOT FOUND  {name}")
-    raise typer.Exit(1 if findings.found else 0)
-
-
-@app.command("hunt")
-def hunt(target: Target = None, seed: Seed = 0) -> None:
-    """A hidden mistake is planted: which of five is it?"""
-    chosen = targets(target)
-    from gradcheck.plants.hunt import play
-
-    play(chosen, None if seed == 0 else seed)
-
-
 @app.command("proof")
 def proof(
     count: Annotated[int, typer.Argument(metavar="N", min=1, show_default=False,

@@ -274,7 +274,7 @@ def products(clue: Clue) -> Iterator[Guess]:
         p = e / e.sum(axis, keepdims=True)
         twice = p * (n - (n * p).sum(axis, keepdims=True))
         yield "the derivative of the softmax is applied once too often", a, twice
-        for name, y in clue.case.constants.items():
+        for y in clue.case.constants.values():
             if np.shape(y) == n.shape:
                 said = f"exp is not divided by its sum over {clue.axis(axis)}"
                 yield f"{said}, but by the sum over everything", *scaled(a, whole / whole.sum() - y)

@@ -251,7 +251,7 @@ def _centred(ink: Array) -> Array:
 def _first(ink: Array) -> int:
     # Where n rows (or columns), with so much ink in each, begin in the frame.
     n = len(ink)
-    middle = int((ink * (np.arange(n) + 0.5)).sum() / ink.sum())
+    middle = int((ink * (np.arange(n) + 0.5)).sum() / ink.sum() + 1e-3)  # not by rounding
     return min(max(14 - middle, 0), 28 - n)
 
 

@@ -58,8 +58,10 @@ class Probe:
         found: dict[str, list[Array]] = {"b": [], "W": []}
         for n in range(len(Z)):
             one = self.backward(Z, dy, slice(n, n + 1))
-            found["b"].append(one["b1"].reshape(-1))
-            found["W"].append(one["W1"][0] / self.arrays["X"][n, 0])
+            if isinstance(one["b1"], np.ndarray):
+                found["b"].append(one["b1"].reshape(-1))
+            if isinstance(one["W1"], np.ndarray):
+                found["W"].append(one["W1"][0] / self.arrays["X"][n, 0])
         return {k: np.array(v) for k, v in found.items() if np.shape(v) == Z.shape}
 
     def verdicts(self) -> dict[str, bool]:
@@ -68,6 +70,8 @@ class Probe:
         above, below = self.readings(abs(Z), dy), self.readings(-abs(Z), dy)
         turned = [self.readings(s * abs(Z), -dy) for s in (1, -1)]
         dA = dy @ self.arrays["W2"].T
+        if not mixed:
+            raise ValueError("neither db1 nor dW1 shows dZ1")
         e8 = {k: same(r, np.where(Z > 0, above[k], 0)) for k, r in mixed.items() if k in above}
         e7 = {}
         for k in mixed:

@@ -8,10 +8,11 @@ import ast
 import re
 from pathlib import Path
 
-from gradcheck.learn.marking import functions, tags
-from gradcheck.learn.units import UNITS, Unit
+from gradcheck.core import CannotCheck
+from gradcheck.learn.marking import belongs, equations, functions, tags
+from gradcheck.learn.units import UNITS
 
-__all__ = ["handout", "solved", "write", "chosen"]
+__all__ = ["handout", "solved", "write", "chosen", "head", "body", "file_name"]
 
 ROOT = Path(__file__).resolve().parents[2]
 CNN = ("kernels", "checks", "layer", "activations", "layers", "losses", "net", "__main__")
@@ -81,24 +82,18 @@ def without(text: str, names: set[str]) -> str:
 def chosen(target: str, only: str | None) -> set[tuple[str, str]]:
     """(equation, owner) of what is to be taken out; only: "E5,E6", "Conv2D", "Tanh.E8", "pooling".
 
-    Raises ValueError for a word that means nothing here.
+    Raises CannotCheck for a word that means nothing here.
     """
-    known = [(e, u) for u in UNITS[target] for e in sorted(equations(u))]
+    known = [(e, u) for u in UNITS[target] for e in equations(u) if e != "step"]
     if only is None:
         return {(e, u.owner) for e, u in known}
     picked = set()
     for word in map(str.strip, only.split(",")):
-        meant = lambda e, u, word=word: word in (e, u.owner, u.chapter, f"{u.owner}.{e}")
-        hits = {(e, u.owner) for e, u in known if meant(e, u)}
+        hits = {(e, u.owner) for e, u in known if word in (e, u.owner, u.chapter, f"{u.owner}.{e}")}
         if not hits:
-            raise ValueError(f"--only expects E1 to E9, or {known[0][1].owner}, got {word!r}")
+            raise CannotCheck(f"--only expects E1 to E9, or {known[0][1].owner}, got {word!r}")
         picked |= hits
     return picked
-
-
-def equations(unit: Unit) -> set[str]:
-    found = {*unit.outputs.values(), *unit.gradients.values()} - {"step"}
-    return found | ({"E7", "E8"} if unit.owner == "backward" else set())
 
 
 def handout(target: str, only: str | None = None) -> str:
@@ -107,7 +102,7 @@ def handout(target: str, only: str | None = None) -> str:
     rows = text.splitlines()
     changes = []
     for name, function in functions(ast.parse(text)):
-        owners = {u.owner for u in UNITS[target] if covers(u, name)}
+        owners = {u.owner for u in UNITS[target] if belongs(u, name)}
         for node in ast.walk(function):
             if isinstance(node, ast.stmt) and not hasattr(node, "body"):
                 inside = rows[node.lineno - 1 : node.end_lineno]
@@ -122,11 +117,6 @@ def body(rows: list[str]) -> str:
     """The file behind its docstring."""
     tree = ast.parse("\n".join(rows))
     return "\n".join(rows[tree.body[0].end_lineno :]).strip("\n") + "\n"
-
-
-def covers(unit: Unit, function: str) -> bool:
-    places = unit.functions or (unit.owner,)
-    return any(f"{function}.".startswith(f"{place}.") for place in places)
 
 
 def blank(node: ast.stmt, inside: list[str], equation: str) -> list[str]:
@@ -148,15 +138,26 @@ def blank(node: ast.stmt, inside: list[str], equation: str) -> list[str]:
     return [f"{pad}# {equation}: {ASKED[equation]}", f"{pad}{code}  {comment}"]
 
 
-def head(target: str) -> str:
+def head(target: str, repair: bool = False) -> str:
     """What a learner reads first."""
-    name = f"my_{'functional_net' if target == 'functional' else target}.py"
-    return (
-        f'"""{HEADS[target]}.\n\nFill in what stands as `...`, in the order E1 to E9. In the same folder:\n\n'
-        f"    python -m gradcheck mark {name}      what is right, what is not (--watch: on every save)\n"
-        f"    python -m gradcheck hint E5 --file {name}      the question, the shapes, the formula, a number\n"
-        f'    python {name}      once all is right: trains MNIST to 97 percent\n"""\n\n'
-    )
+    name = file_name(target)
+    asked = "One line of this file is wrong. Find it, and mend it."
+    if not repair:
+        asked = "Fill in what stands as `...`, in the order E1 to E9. In the same folder:"
+    return f'''"""{HEADS[target]}.
+
+{asked}
+
+    python -m gradcheck mark {name}      what is right and what is not (--watch: on every save)
+    python -m gradcheck hint E5      the question, the shapes, the formula, a number
+    python {name}      once all is right: trains on MNIST
+"""
+
+'''
+
+
+def file_name(target: str) -> str:
+    return f"my_{'functional_net' if target == 'functional' else target}.py"
 
 
 def write(text: str, to: Path) -> None:
@@ -165,4 +166,4 @@ def write(text: str, to: Path) -> None:
         with open(to, "x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except FileExistsError:
-        raise ValueError(f"{to} exists: move it away, or name another with --to") from None
+        raise CannotCheck(f"{to} exists: move it away, or name another with --to") from None

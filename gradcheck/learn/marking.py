@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 
 from gradcheck.case import Array, Case, distinct_values
-from gradcheck.core import CannotCheck
+from gradcheck.core import STEP, CannotCheck
 from gradcheck.judge import judge_widely
 from gradcheck.learn import units
 from gradcheck.learn.learner import Blank, Learner, Trouble
 from gradcheck.learn.units import UNITS, Unit
 from gradcheck.report import Report
 
-__all__ = ["Mark", "mark_file", "target_of", "blanks_of", "lines"]
+__all__ = ["Mark", "Marks", "mark_file", "target_of", "blanks_of", "lines"]
 
 RIGHT, WRONG, NOT_YET, WAITS = "right", "wrong", "not yet", "waits for"
-STEPS = itertools.count()
+STEPS = itertools.count()  # numbers for scopes
 Given = dict[str, Array]
 
 
@@ -106,8 +106,8 @@ class Attempt:
 
     def __init__(self, learner: Learner, unit: Unit, blanks: set[str], columns: bool, square: bool):
         self.learner, self.unit, self.blanks = learner, unit, blanks
-        rng = np.random.default_rng(3)
-        shapes = dict(part.split("=") for part in (square and unit.square or unit.arrays).split())
+        rng = np.random.default_rng(learner.seed)
+        shapes = dict(part.split("=") for part in (unit.square if square else unit.arrays).split())
         self.arrays: Given = {
             name: distinct_values(tuple(map(int, shape.split(","))), rng, 2)
             for name, shape in shapes.items()
@@ -115,6 +115,8 @@ class Attempt:
         self.axis = 1 if columns else 0
         self.known = self.constants()
         self.verdicts: dict[str, tuple[str, list[str]]] = {}
+        self.seen: dict[bytes, Array] = {}  # outputs, by the arrays they were computed from
+        self.around: set[bytes] = set()
 
     def constants(self) -> Given:
         """Labels for a loss and for a step: one-hot."""
@@ -135,12 +137,20 @@ class Attempt:
 
     def wait(self, equations: Any, also: Any = ()) -> None:
         """What could not be looked at waits for the first that stands in its way."""
-        stops = [*also, *self.blanks, *(e for e, (v, _) in self.verdicts.items() if v != RIGHT)]
+        wrong = [e for e, (verdict, _) in self.verdicts.items() if verdict == WRONG]
         for equation in equations:
-            if first := min((e for e in stops if e != equation), default=None):
-                self.settle(equation, f"{WAITS} {first}")
+            stops = [e for e in (*also, *self.blanks) if e != equation] or wrong
+            if stops:
+                self.settle(equation, f"{WAITS} {min(stops)}")
             else:
                 self.settle(equation, NOT_YET, "nothing came back for it")
+
+    def borrow(self, other: "Attempt") -> None:
+        """Different sizes name a factor better: take over what was said of the same equation."""
+        for equation, (verdict, says) in other.verdicts.items():
+            named = any(line.startswith("looks like") for line in says)
+            if verdict == WRONG == self.verdicts.get(equation, ("",))[0] and named:
+                self.verdicts[equation] = verdict, says
 
     # --- forward ----------------------------------------------------------------
 
@@ -152,8 +162,8 @@ class Attempt:
                 next(STEPS), f"{self.unit.build}\n{self.unit.forward}", self.given()
             )
         except Trouble as trouble:
-            self.raised(trouble, list(outputs.values()) or self.equations()[:1])
-            self.wait(self.equations())
+            self.raised(trouble, list(outputs.values()) or equations(self.unit)[:1])
+            self.wait(equations(self.unit))
             return False
         for name, equation in outputs.items():
             value = out.get(name, Blank())
@@ -166,7 +176,7 @@ class Attempt:
                 self.wait([equation])
                 continue
             self.settle(equation, *compared(name, value, expected))
-        return all(self.verdicts[e][0] == RIGHT for e in outputs.values())
+        return all(self.verdicts[e][0] == RIGHT for e in outputs.values())  # none: all known
 
     def given(self) -> Given:
         return {**self.arrays, **self.known}
@@ -179,18 +189,13 @@ class Attempt:
             scope["N"] = self.arrays["X"].shape[self.axis]
         return eval(self.unit.known[name], scope)
 
-    def equations(self) -> list[str]:
-        inside = {"E7", "E8"} if self.unit.owner == "backward" else set()
-        return sorted({*self.unit.outputs.values(), *self.unit.gradients.values(), *inside})
-
-    def raised(self, trouble: Trouble, equations: list[str]) -> None:
+    def raised(self, trouble: Trouble, first: list[str]) -> None:
         """The line that raised may carry a number; else the first equation is to blame."""
         text = self.learner.path.read_text(encoding="utf-8", errors="replace").splitlines()
         numbers = tags(text[trouble.line - 1 : trouble.line]) if trouble.line else []
-        guilty = [e for e in numbers if e in self.equations()] or equations[:1]
-        place = f"line {trouble.line}: {trouble.code}: " if trouble.line else ""
+        guilty = [e for e in numbers if e in equations(self.unit)] or first[:1]
         for equation in guilty:
-            self.settle(equation, WRONG, f"{place}{trouble}")
+            self.settle(equation, WRONG, placed(trouble))
 
     # --- backward ---------------------------------------------------------------
 
@@ -199,18 +204,18 @@ class Attempt:
         gradients = self.unit.gradients
         case = self.case(list(gradients))
         try:
-            grads = case.backward(dy := self.upstream(case))
-            present = [k for k in gradients if isinstance(grads.get(k), np.ndarray)]
-            report = judge_widely(self.case(present), 1, seconds=np.inf) if present else None
+            grads = case.backward(np.ones(case.forward().shape))
+            present = [k for k in gradients if k in grads]
+            wrong = troubles(judge_widely(self.case(present), 1)) if present else {}
+            wrong = wrong or self.by_differences(case, present)
         except CannotCheck as error:
-            self.settle(self.equations()[-1], WRONG, str(error))
+            self.settle(equations(self.unit)[-1], WRONG, str(error))
             return
         except Trouble as trouble:
-            self.raised(trouble, [e for e in self.equations() if e in gradients.values()])
+            self.raised(trouble, [e for e in equations(self.unit) if e in gradients.values()])
             self.wait(gradients.values())
             return
         self.wait([gradients[k] for k in gradients if k not in present])
-        wrong = troubles(report) if report else {}
         for name in present:
             says, equation = wrong.get(name, []), gradients[name]
             made_of = [k for k in self.unit.after.get(name, "").split() if k in wrong]
@@ -218,35 +223,81 @@ class Attempt:
                 self.wait([equation], [gradients[k] for k in made_of])
             else:
                 self.settle(equation, WRONG if says else RIGHT, *says)
-        del dy
 
-    def upstream(self, case: Case) -> Array:
-        y = case.forward()
-        return np.random.default_rng(4).uniform(0.5, 1.5, y.shape) if y.ndim else np.ones(())
+    def by_differences(self, case: Case, names: list[str]) -> dict[str, list[str]]:
+        """A formula is linear in dY to the last digits; a gradient made by differences is not."""
+        shape = case.forward().shape
+        if not shape:
+            return {}
+        a, b = np.random.default_rng(1).uniform(0.5, 1.5, (2, *shape))
+        one, two, both = (case.backward(dy) for dy in (a, b, a + b))
+        said = "right, but not to the last digits: differences instead of a formula?"
+        gap = {k: abs(one[k] + two[k] - both[k]).max() / (abs(both[k]).max() + 1) for k in names}
+        return {k: [said] for k in names if gap[k] > 1e-12}
 
     def case(self, names: list[str]) -> Case:
         """The unit as the checker knows it."""
-        unit, ask = self.unit, self.learner.ask
-
-        def open_() -> tuple:
-            scope, built = next(STEPS), itertools.chain([unit.build], itertools.repeat(""))
-
-            def forward() -> Array:
-                out = ask(scope, f"{next(built)}\n{unit.forward}", self.given())
-                return list(out.values())[-1]
-
-            def backward(dy: Array) -> Given:
-                return ask(scope, unit.backward, {**self.given(), "dY": dy})
-
-            return forward, backward
-
-        N = self.arrays["X"].shape[self.axis] if "X" in self.arrays else 0
         moved = {name: self.arrays[name] for name in names}
+        N = self.arrays["X"].shape[self.axis] if "X" in self.arrays else 0
         sizes = {"classes": self.known["y"].shape[1 - self.axis]} if self.known else {}
         inputs = tuple(k for k in ("X",) if k in moved)
-        return Case(
-            unit.owner, moved, open_, inputs, {**sizes, "batch": N}, self.axis, dict(self.known)
-        )
+        sizes = {**sizes, "batch": N}
+        owner, constants = self.unit.owner, dict(self.known)
+        return Case(owner, moved, lambda: self.open(moved), inputs, sizes, self.axis, constants)
+
+    def open(self, moved: Given) -> tuple:
+        """forward and backward of a new object; an output that is known is not asked for again."""
+        scope, waiting, fresh = next(STEPS), [], True
+
+        def forward() -> Array:
+            nonlocal fresh
+            waiting.append(self.question(scope, fresh, moved))
+            first, fresh, point = fresh, False, key(moved)
+            if first and point in self.seen:
+                return self.seen[point].copy()
+            y = last(self.learner.ask_all(waiting)[-1])
+            waiting.clear()
+            if first:
+                self.seen[point] = y
+            return y.copy()
+
+        def backward(dy: Array) -> Given:
+            self.look_around(moved)
+            question = scope, self.unit.backward, {**self.given(), "dY": dy}
+            out = self.learner.ask_all([*waiting, question])[-1]
+            waiting.clear()
+            return {name: out[name] for name in moved if isinstance(out.get(name), np.ndarray)}
+
+        return forward, backward
+
+    def question(self, scope: int, fresh: bool, moved: Given) -> tuple[int, str, Given]:
+        build = self.unit.build if fresh else ""
+        given = {name: array.copy() for name, array in {**self.given(), **moved}.items()}
+        return scope, f"{build}\n{self.unit.forward}", given
+
+    def look_around(self, moved: Given) -> None:
+        """Ask for the outputs around this point at once: the differences will want them."""
+        if key(moved) in self.around:
+            return
+        self.around.add(key(moved))
+        points, questions, copy = [], [], {name: array.copy() for name, array in moved.items()}
+        for name, array in copy.items():
+            for i in np.ndindex(array.shape):
+                for step in (STEP, -STEP):
+                    array[i] = moved[name][i] + step
+                    points.append(key(copy))
+                    questions.append(self.question(next(STEPS), True, copy))
+                array[i] = moved[name][i]
+        self.seen.update(zip(points, map(last, self.learner.ask_all(questions)), strict=True))
+
+
+def key(arrays: Given) -> bytes:
+    return b"".join(array.tobytes() for array in arrays.values())
+
+
+def last(out: dict[str, Array]) -> Array:
+    """The output that is differentiated."""
+    return list(out.values())[-1]
 
 
 def compared(name: str, value: Array, expected: Array) -> tuple[str, ...]:
@@ -285,14 +336,16 @@ def mark_unit(
     """The marks of one unit, in the order of a training step."""
     blanks = {e for e, name in blanks_of(source) if belongs(unit, name)}
     attempt = Attempt(learner, unit, blanks, columns, square=False)
-    if stops := [m.equation for m in before if m.equation in unit.needs and not m.right]:
-        attempt.wait(attempt.equations(), stops)
+    if missing := [m for m in before if m.equation in unit.needs and not m.right]:
+        first = [m for m in missing if not m.verdict.startswith(WAITS)] or missing
+        attempt.wait(equations(unit), [m.equation for m in first])
     else:
         judge(attempt)
     if any(v == WRONG for v, _ in attempt.verdicts.values()) and unit.square:
         second = Attempt(learner, unit, blanks, columns, square=True)
         judge(second)
         if any(v == WRONG for v, _ in second.verdicts.values()):
+            second.borrow(attempt)
             attempt = second  # in equal sizes less depends on it
     return [
         Mark(e, unit.owner, *attempt.verdicts[e], unit.chapter) for e in sorted(attempt.verdicts)
@@ -311,21 +364,50 @@ def judge(attempt: Attempt) -> None:
         attempt.wait(unit.gradients.values())
 
 
-def mark_file(path: Path, target: str | None = None, seconds: float = 60.0) -> list[Mark]:
-    """All marks of a file. Raises ValueError where nothing says which exercise it is."""
+class Marks(list[Mark]):
+    """The marks of a file; remark says so where it does not run at all."""
+
+    remark = ""
+
+
+def mark_file(path: Path, target: str | None = None, seconds: float = 60.0) -> Marks:
+    """All marks of a file. Raises CannotCheck where nothing says which exercise it is."""
     source = path.read_text(encoding="utf-8", errors="replace")
-    target = target or target_of(source)
+    target, marks = target or target_of(source), Marks()
     if target is None:
-        raise ValueError(f"{path}: expected one of the exercises, got neither forward nor Linear")
+        raise CannotCheck(f"{path}: expected an exercise; --as functional (net, cnn) says which")
     with Learner(path, seconds) as learner:
-        marks: list[Mark] = []
+        try:
+            learner.ask(next(STEPS), "out = {}", {})
+        except Trouble as trouble:
+            marks.remark = f"the file does not run: {placed(trouble)}"
         for unit in UNITS[target]:
-            marks += mark_unit(learner, unit, source, target == "net", marks)
+            if marks.remark:
+                marks += unmarked(unit, source)
+            else:
+                marks += mark_unit(learner, unit, source, target == "net", marks)
     chapters = ("", *units.CHAPTERS)
-    return sorted(marks, key=lambda m: (chapters.index(m.chapter), m.equation))
+    marks.sort(key=lambda m: (chapters.index(m.chapter), m.equation))
+    return marks
 
 
-def lines(marks: list[Mark]) -> Iterator[str]:
+def unmarked(unit: Unit, source: str) -> list[Mark]:
+    """Of a file that does not run nothing is right: blanks are blanks, the rest is wrong."""
+    blanks = {e for e, name in blanks_of(source) if belongs(unit, name)}
+    verdict = {e: NOT_YET if e in blanks else WRONG for e in equations(unit)}
+    return [Mark(e, unit.owner, verdict[e], [], unit.chapter) for e in verdict]
+
+
+def placed(trouble: Trouble) -> str:
+    return f"line {trouble.line}: {trouble.code}: {trouble}" if trouble.line else str(trouble)
+
+
+def equations(unit: Unit) -> list[str]:
+    inside = {"E7", "E8"} if unit.owner == "backward" else set()
+    return sorted({*unit.outputs.values(), *unit.gradients.values(), *inside})
+
+
+def lines(marks: Marks) -> Iterator[str]:
     """As they are printed."""
     chapter, wide = "", max(len(m.owner) for m in marks)
     for mark in marks:
@@ -334,4 +416,6 @@ def lines(marks: list[Mark]) -> Iterator[str]:
             yield f"--- {chapter}"
         yield f"  {mark.equation:<4}  {mark.owner:<{wide}}  {mark.verdict}"
         yield from (f"          {line}" for line in mark.says)
+    if marks.remark:
+        yield marks.remark
     yield f"{sum(m.right for m in marks)} of {len(marks)} right"

@@ -11,6 +11,7 @@ import importlib.machinery
 import json
 import os
 import sys
+import time
 import traceback
 from numbers import Real
 from types import ModuleType
@@ -27,14 +28,16 @@ FILE_SIZE = 1 << 20
 
 
 class Inert:
-    """Stands for anything of ours: a call gives the numbers it was called with, else this."""
+    """Stands for anything of ours: a call gives back what was handed over, words left out."""
 
     def __getattr__(self, name: str) -> "Inert":
         return self
 
     def __call__(self, *args: Any, **_: Any) -> Any:
-        numbers = [a for a in args if isinstance(a, Real)]
-        return self if not numbers else numbers[0] if len(numbers) == 1 else tuple(numbers)
+        given = [a for a in args if not isinstance(a, str) and not callable(a)]
+        if len(given) > 1 and all(isinstance(a, Real) for a in given):
+            return tuple(given)
+        return given[0] if given else self
 
     def __or__(self, other: Any) -> "Inert":
         return self
@@ -114,7 +117,7 @@ class Blanks(ast.NodeTransformer):
                 if first is inside:
                     node.value = name
                 else:
-                    inside.elts[0] = name  # type: ignore[attr-defined]
+                    inside.elts[0] = name
         return node
 
     visit_Assign = visit_AugAssign = visit_Return = fill
@@ -180,12 +183,16 @@ def serve(path: str, questions: TextIO, answers: TextIO) -> None:
     names: dict[str, Any] | None = None
     scopes: dict[int, dict] = {}
     for line in questions:
+        begun = time.process_time()
         try:
             if names is None:
                 names = load(path)
-            reply = answer(json.loads(line), names, scopes)
+            reply: dict[str, Any] = {
+                "values": [answer(question, names, scopes) for question in json.loads(line)]
+            }
         except BaseException as error:  # also SystemExit: the file may not end the process
             reply = trouble(error, path)
+        reply["cpu"] = time.process_time() - begun
         answers.write(json.dumps(reply) + "\n")
         answers.flush()
 
@@ -194,7 +201,7 @@ def main() -> None:
     path, home, memory = os.path.realpath(sys.argv[1]), os.path.realpath(sys.argv[2]), sys.argv[3]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    questions, sys.stdin = sys.stdin, open(os.devnull)
+    questions, sys.stdin = sys.stdin, os.fdopen(os.open(os.devnull, os.O_RDONLY))
     sys.meta_path.insert(0, StandIns())
     sys.argv, sys.dont_write_bytecode = [path], True
     limit(int(memory))

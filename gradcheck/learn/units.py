@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a table)
 """What an exercise consists of: one unit for each function or layer, as code and known answers.
 
 The code runs in the learner's process, the known answer in ours; nothing here runs our networks.
@@ -71,7 +72,7 @@ FUNCTIONAL = [
     Unit(
         "step", "", f"out = dict(Y=cross_entropy(forward({P}, X)[-1], y)[0])", {}, {}, f"X=5,3 {WEIGHTS}",
         "", f"p = step({P}, Params(0 * W1, 0 * b1, 0 * W2, 0 * b2), X, y, 1.0, 0.0)[0]\n"
-        "out = dict(W1=W1 - p.W1, b1=b1 - p.b1, W2=W2 - p.W2, b2=b2 - p.b2)",
+        "out = {k: dY * (a - b) for k, a, b in zip(p._fields, (W1, b1, W2, b2), p)}",
         dict.fromkeys(("W1", "b1", "W2", "b2"), "step"), needs=ALL,
     ),
 ]  # fmt: skip
@@ -141,7 +142,7 @@ NET = [
         "step", STEP, "out = dict(Y=model.loss(model.forward(X), y))", {}, {},
         "X=3,5 W1=6,3 b1=6,1 W2=4,6 b2=4,1", "",
         "model.step(X.T, y.T, 1.0, 0.0)\nW = [W1, b1, W2, b2]\n"
-        "steps = [a - b for a, b in zip(W, model.get_weights())]\n"
+        "steps = [dY * (a - b) for a, b in zip(W, model.get_weights())]\n"
         "out = dict(zip(['W1', 'b1', 'W2', 'b2'], steps))",
         dict.fromkeys(("W1", "b1", "W2", "b2"), "step"), needs=ALL,
     ),
@@ -202,10 +203,10 @@ CNN = [
         "step", "layers = [Linear(3, 6, dtype=np.float64), Tanh(), Linear(6, 4, dtype=np.float64)]\n"
         "model = Net(layers, CrossEntropyLoss)\n"
         "for layer, W, b in ((layers[0], W1, b1), (layers[2], W2, b2)):\n"
-        "    layer.params = dict(W=W.copy(), b=b.copy())\n", "out = dict(Y=model.loss(model(X), y))", {}, {}, f"X=5,3 W1=3,6 b1=1,6 W2=6,4 b2=1,4", "",
-        "model.step(X, y, 1.0, 0.0)\nafter = [layer.params for layer in (layers[0], layers[2])]\n"
-        "out = dict(W1=W1 - after[0]['W'], b1=b1 - after[0]['b'], W2=W2 - after[1]['W'], "
-        "b2=b2 - after[1]['b'])",
+        "    layer.params = dict(W=W.copy(), b=b.copy())\n", "out = dict(Y=model.loss(model(X), y))", {}, {}, "X=5,3 W1=3,6 b1=1,6 W2=6,4 b2=1,4", "",
+        "model.step(X, y, 1.0, 0.0)\nafter = [layers[0].params['W'], layers[0].params['b'], layers[2].params['W'], layers[2].params['b']]\n"
+        "steps = [dY * (a - b) for a, b in zip((W1, b1, W2, b2), after)]\n"
+        "out = dict(zip(['W1', 'b1', 'W2', 'b2'], steps))",
         dict.fromkeys(("W1", "b1", "W2", "b2"), "step"), needs=ALL,
     ),
     Unit(
@@ -241,7 +242,10 @@ def convolution(X: Array, W: Array, b: Array, stride: int, pad: int) -> Array:
     X = np.pad(X, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     (_, _, h, w), (_, _, kh, kw) = X.shape, W.shape
     rows, columns = range(0, h - kh + 1, stride), range(0, w - kw + 1, stride)
-    one = lambda i, j: (X[:, None, :, i : i + kh, j : j + kw] * W).sum((2, 3, 4)) + b
+
+    def one(i: int, j: int) -> Array:
+        return (X[:, None, :, i : i + kh, j : j + kw] * W).sum((2, 3, 4)) + b
+
     return np.stack([np.stack([one(i, j) for j in columns], -1) for i in rows], -2)
 
 

@@ -1,6 +1,5 @@
-"""Classical mistakes, planted in our own code: does the checker find them, and name them?"""
+"""Classical mistakes, planted in our own code: does the checker find them, and name them?
 
-from gradcheck.plants.mistakes import PLANTS
-from gradcheck.plants.planting import Findings, Plant, PlantError, diff, examine, mutate, planted
-
-__all__ = ["PLANTS", "Plant", "PlantError", "mutate", "diff", "planted", "Findings", "examine"]
+plant       a mistake as data                 mistakes, stories   the 95, and what they do
+planting    our code with a mistake in it     proof               what the checker is worth
+"""

@@ -5,7 +5,7 @@ name, file, function, the line's text, what it becomes, whom the checker must bl
 the sentence that names it ("" where no sentence is expected).
 """
 
-from gradcheck.plants.planting import Plant
+from gradcheck.plants.plant import Plant
 
 __all__ = ["PLANTS"]
 

@@ -10,7 +10,8 @@ from gradcheck.case import Case
 from gradcheck.judge import judge
 from gradcheck.ours import adapters, specimens
 from gradcheck.plants.mistakes import PLANTS
-from gradcheck.plants.planting import Plant, examine
+from gradcheck.plants.plant import Plant
+from gradcheck.plants.planting import examine
 
 __all__ = ["correct_cases", "false_alarms", "harvest", "named", "blamed", "proof"]
 

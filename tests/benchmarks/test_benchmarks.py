@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks import accuracy, bench, digits, gains, neighbour, scaling, timing, workloads
+from benchmarks import many as machines
 from benchmarks.floor import Bare, gemms
 from benchmarks.peers import MODULES, PEERS
 from benchmarks.workloads import OURS, Workload, convnet, mlp
@@ -227,6 +228,29 @@ def test_the_readme_table_is_narrow_and_names_the_best_peer():
     assert "| 3.00 (3.00-3.00) | JAX scan 0.50 (0.50-0.50) | 0.25 | 1.00-1.10 |" in line
 
 
+# --- the model of many machines -------------------------------------------------------
+
+
+def test_the_model_finds_the_costs_that_made_the_times():
+    true = machines.Model(1e-3, 2e-5, 1e-5, 1e-9, 400_000)
+    steps = {batch: true.step(batch, 1) for batch in machines.BATCHES}
+    found = machines.fitted(steps, 2 * true.latency, 2 * true.latency + 400_000e-9, true.size)
+    np.testing.assert_allclose(found, true, rtol=1e-6)
+    table, error = machines.check(found, steps, {b: true.step(b, 2) for b in steps})
+    assert error < 1e-6 and table.count("0%") == len(steps)
+    _, error = machines.check(found, steps, {b: 2 * true.step(b, 2) for b in steps})
+    assert error == pytest.approx(0.5)
+
+
+def test_more_machines_help_until_messages_cost_more_than_samples():
+    here = machines.Model(0, 1e-5, 0, 0, 1000)
+    assert here.best(1024) == 1024 and here.step(1024, 1024) == pytest.approx(1e-5)
+    slow = here.over(1e-3, 1e9)
+    assert slow.best(1024) < 64 and slow.step(1024, 4096) > slow.step(1024, slow.best(1024))
+    text = machines.forecast(slow, 1024)
+    assert text.splitlines()[2].startswith("| 1 | 1.0 |") and "| 10,000 |" in text
+
+
 # --- the commands ---------------------------------------------------------------------
 
 
@@ -284,7 +308,8 @@ def test_the_neighbour_tells_what_is_lost(call, few_digits):
     assert result.exit_code == (0 if "good" in result.output else 1)
 
 
-def test_scaling_tells_every_size(call, few_digits):
+def test_scaling_tells_every_size(call, few_digits, monkeypatch):
+    monkeypatch.setattr(scaling, "ENOUGH", 1)
     result = call(scaling.main, "--quick", "--rounds", 2)
     assert result.exit_code == 0 and result.output.count("matrix products of") == 3
 

@@ -84,7 +84,7 @@ import functional_net as fn
 from benchmarks.workloads import modular, objects, workload
 from datasets import load_mnist, minibatches
 
-X, y, *_ = load_mnist(train_size=1000)
+X, y, *_ = load_mnist(train_size=300)
 params = fn.train(fn.init(784, 100, 10, np.random.default_rng(0)), X, y, batch_size=128, epochs=1)
 model = objects([784, 100, 50, 10])
 model.train(X, y, 0.1, 1, 128)
