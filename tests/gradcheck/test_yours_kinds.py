@@ -405,7 +405,7 @@ def test_10_packages_that_only_plot_may_be_missing(file):
     used = (
         "import no_such_numbers\ndef f(x): return no_such_numbers.tanh(x) * 2\ndef g(dy): return dy"
     )
-    with pytest.raises(CannotCheck, match="pip install .*no_such_numbers"):
+    with pytest.raises(CannotCheck, match=r"pip install .*no_such_numbers"):
         file(used, "f,g", "5,3", path="used.py")
 
 
