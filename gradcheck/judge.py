@@ -1,6 +1,7 @@
 """Judge a case: differences, then rules, then names for what is wrong."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -18,19 +19,29 @@ from gradcheck.core import RIGHT, RTOL, Result
 from gradcheck.explain import explain
 from gradcheck.report import Report, Row
 from gradcheck.yours.own import Own
+from gradcheck.yours.passes import variants
 
 __all__ = ["Parts", "judge", "judge_widely", "judge_own", "blame_parts"]
 
 Parts = Iterator[tuple[str, Case, Array]]  # a layer of a net alone, and its upstream gradient there
 
 
-def judge(case: Case, seed: int = 0, accumulates: bool = False, seconds: float = np.inf) -> Report:
-    """The report on one case. Raises CannotCheck where no verdict is possible."""
+def judge(
+    case: Case,
+    seed: int = 0,
+    accumulates: bool = False,
+    seconds: float = np.inf,
+    tolerant: bool = False,
+) -> Report:
+    """The report on one case. Raises CannotCheck where no verdict is possible.
+
+    tolerant: a rounded constant, right to 5 digits, is a note (in a loss always).
+    """
     rng = np.random.default_rng(seed)
     written = rules.mutations(case, choose_upstream(case, case.forward(), rng))
     checked = check_case(case, rng, seconds)
     report = Report(case.name, breaches=written)
-    report.rows = _rows(case, checked, report.notes)
+    report.rows = _rows(case, checked, report.notes, tolerant)
     if not written:
         report.breaches += rules.breaches(case, checked.dy, rng, report.notes, accumulates)
     report.notes[:0] = case.notes
@@ -39,11 +50,13 @@ def judge(case: Case, seed: int = 0, accumulates: bool = False, seconds: float =
     return report
 
 
-def _rows(case: Case, checked: Checked, notes: list[str], said: str = "") -> list[Row]:
+def _rows(
+    case: Case, checked: Checked, notes: list[str], tolerant: bool, said: str = ""
+) -> list[Row]:
     """One row for every array; a wrong one with its cause."""
     rows = []
     for name, result in checked.results.items():
-        if checked.dy.ndim < 2:  # a loss, or one of every sample
+        if tolerant or checked.dy.ndim < 2:  # a loss, or one of every sample
             result = _forgive_epsilon(name, result, notes)
         row = Row(name + said, case.arrays[name].shape, result, sampled=checked.sampled)
         if not row.ok:
@@ -79,7 +92,7 @@ def _wrong_alone(part: Case, dy: Array | None, rng: np.random.Generator) -> str 
 
 
 def _forgive_epsilon(name: str, r: Result, notes: list[str]) -> Result:
-    """A loss may hold an epsilon, log(p + 1e-7), that its gradient p - y leaves out: a note.
+    """An epsilon of a loss, log(p + 1e-7), that its gradient p - y leaves out, is a note.
 
     It shrinks every entry a little, and not all by one factor, which would be another mistake.
     """
@@ -87,13 +100,13 @@ def _forgive_epsilon(name: str, r: Result, notes: list[str]) -> Result:
         return r
     floor = r.noise / RTOL
     off = abs(r.backprop - r.numeric) / (abs(r.numeric) + floor)
-    share = np.sign(r.numeric) * (r.backprop - r.numeric) / (abs(r.numeric) + floor)
+    share = np.sign(r.backprop) * (r.backprop - r.numeric) / (abs(r.numeric) + floor)
     shrinks = share.min() > -RTOL and share.max() < 1e-3 and np.ptp(share) > share.max() / 10
     if not (off.max() < 1e-5 or shrinks):
         return r
     notes.append(
         f"d{name} is right to {-np.log10(off.max()):.0f} digits: it leaves out an epsilon of the "
-        "loss, as in log(p + 1e-7)"
+        "loss, as in log(p + 1e-7), or a constant is rounded"
     )
     return r._replace(words=np.where(r.wrong, RIGHT, r.words))
 
@@ -102,15 +115,19 @@ def _forgive_epsilon(name: str, r: Result, notes: list[str]) -> Result:
 
 
 def judge_widely(
-    case: Case, seed: int = 0, accumulates: bool = False, seconds: float = np.inf
+    case: Case,
+    seed: int = 0,
+    accumulates: bool = False,
+    seconds: float = np.inf,
+    tolerant: bool = False,
 ) -> Report:
     """As judge, and for a layer also where it saturates (inputs up to +-10) and where they tie."""
-    report = judge(case, seed, accumulates, seconds)
+    report = judge(case, seed, accumulates, seconds, tolerant)
     name = next(iter(case.inputs), "")
     X = case.arrays.get(name)
     if not report.ok or not case.takes_upstream or X is None or not np.ndim(case.forward()):
         return report
-    wide = _elsewhere(case, X, 4 * X, seed, accumulates, seconds)
+    wide = _elsewhere(case, X, 4 * X, seed, accumulates, seconds, tolerant)
     if wide is not None and not wide.ok:
         wide.notes.append("this shows at inputs up to +-10; up to +-2.5 all is right")
         return wide
@@ -119,14 +136,12 @@ def judge_widely(
     return report
 
 
-def _elsewhere(
-    case: Case, X: Array, values: Array, seed: int, accumulates: bool, seconds: float
-) -> Report | None:
+def _elsewhere(case: Case, X: Array, values: Array, *how: Any) -> Report | None:
     """The case with other values in X. Caps, as in min(x, 6), are not met by small inputs."""
     before = X.copy()
     X[...] = values
     try:
-        return judge(case, seed, accumulates, seconds)
+        return judge(case, *how)
     except core.CannotCheck:
         return None  # it overflows there: no verdict from such a point
     finally:
@@ -151,7 +166,8 @@ def _tied(case: Case, name: str, rng: np.random.Generator) -> Row | None:
         for dy in (upstream(y, rng), *(_one_output(y, k) for k in alone)):
             grad = np.asarray(case.backward(dy)[name])
             result = directions(case.forward, X, grad, dy, [np.ones(X.shape)])
-            if result.wrong.any():
+            rounded = np.allclose(result.backprop, result.numeric, 1e-5, 0)  # a constant is
+            if result.wrong.any() and not rounded:
                 cause = "right without ties, wrong where entries are equal: " + TIES
                 return Row(f"{name}, with ties", X.shape, result, cause, sampled=True)
     except core.CannotCheck:
@@ -179,11 +195,11 @@ def _one_output(y: Array, k: int) -> Array:
 def judge_own(own: Own, seed: int = 0, accumulates: bool = False, seconds: float = 10.0) -> Report:
     """As judge_widely; then where mistakes hide: a batch of one, another mask, ..."""
     case = own.case()
-    report = judge_widely(case, seed, accumulates, seconds)
+    report = judge_widely(case, seed, accumulates, seconds, True)
     report.breaches += own.breaches
     if _is_vacuous(report):
         report = _somewhere_steeper(case, report, seed, accumulates, seconds)
-    for said, variant in own.variants() if report.ok else ():
+    for said, variant in variants(own) if report.ok else ():
         rows = _variant_rows(variant, said, seed, report.notes)
         report.rows += [row for row in rows if not row.ok]
         if not report.ok:
@@ -201,7 +217,7 @@ def _variant_rows(variant: Own, said: str, seed: int, notes: list[str]) -> list[
         if "backward raised" in str(error):
             notes.append(f"with {said} {error}")
         return []
-    return _rows(case, checked, [], f", {said}")
+    return _rows(case, checked, [], True, f", {said}")
 
 
 def _is_vacuous(report: Report) -> bool:
@@ -215,7 +231,7 @@ def _somewhere_steeper(
 ) -> Report:
     X = case.arrays.get(next(iter(case.inputs), ""))
     for scale in (1e-3, 30.0) if X is not None else ():
-        other = _elsewhere(case, X, scale * X, seed, accumulates, seconds)  # type: ignore[arg-type, operator]
+        other = _elsewhere(case, X, scale * X, seed, accumulates, seconds, True)  # type: ignore[arg-type, operator]
         if other is not None and not _is_vacuous(other):
             other.notes.append(
                 f"inputs are {scale:g} times the usual ones: there all gradients are 0"

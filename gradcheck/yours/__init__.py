@@ -1,18 +1,23 @@
 """A learner's own layer, loss or pair of functions, found out by what it does.
 
-load      import a file, build the object, make its inputs
-walk      the arrays inside an object, and their names
-call      how forward and backward are called; one life of the object
-probe     which array is a parameter, which one a gradient
-own       one reading as a case, and the same at other points
-readings  all readings of an interface, and the best of them
+load       import a file; what is put around its code
+inputs     the object, and its inputs, as the command line says them
+walk       the arrays inside an object, and their names
+signature  which argument gets what
+call       how forward and backward are called; one life of the object
+probe      which arrays are parameters: those that move the output
+gradients  where backward leaves the gradient of which array
+own        one reading of an interface as a case
+labels, readings   all readings, and the best of them
+passes     the same reading at other points
 """
 
-from gradcheck.yours.load import Input, construct, guarded, load, make_input, quiet, undisturbed
+from gradcheck.yours.inputs import Input, construct, make_input
+from gradcheck.yours.load import load, quiet, undisturbed
 from gradcheck.yours.own import Options, Own
 from gradcheck.yours.readings import own_functions, own_layer
 
 __all__ = [
-    "Input", "Options", "Own", "construct", "guarded", "load", "make_input", "own_functions",
-    "own_layer", "quiet", "undisturbed",
+    "Input", "Options", "Own", "construct", "load", "make_input", "own_functions", "own_layer",
+    "quiet", "undisturbed",
 ]  # fmt: skip

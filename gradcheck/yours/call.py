@@ -1,47 +1,22 @@
 """How a learner's forward and backward are called, and one life of the object that has them."""
 
 import copy
-import inspect
 import re
 import sys
-import types
 from dataclasses import dataclass, field
+from inspect import Parameter
 from typing import Any
 
 import numpy as np
 
 from gradcheck.case import Array, Constant, argument_copy
+from gradcheck.console import where
 from gradcheck.core import CannotCheck
 from gradcheck.yours.load import guarded, seeded
+from gradcheck.yours.signature import Context, arguments, is_code
 from gradcheck.yours.walk import Path, copied, get, is_real, put, same, walk
 
-__all__ = ["Call", "Life", "arguments", "is_code", "bind_forward", "bind_backward", "STRONG"]
-
-TRAIN = re.compile(r"(is_?)?train(ing)?(_?(flag|flg|mode|phase))?|(with|requires)_grad", re.I)
-TEST = re.compile(r"(is_?)?(test(ing)?|infer(ence)?|eval(uate)?|predict(ing)?)(_?\w+)?", re.I)
-RATE = re.compile(r"_?(lr|l_rate|learn(ing)?_?(rate|step)|eta|step_?size|alpha)", re.I)
-CACHE = re.compile(r"cache[sd]?|ctx|context|mem(ory)?|tape|saved|intermediates?|.*_cache", re.I)
-STRONG = re.compile(  # names that only a label has
-    r"y_?(true|real|actual|target|labels?|train|(one_?)?hot)|true\w*|actual\w*|targets?|t_?true|"
-    r"labels?|ground_?truth|gt|one_?hot\w*|truth|expected\w*|desired\w*|[yt]_?labels?|label_\w*|"
-    r"target_\w*|answers?|gold",
-    re.I,
-)
-Kind = inspect.Parameter
-
-
-def is_code(text: Any) -> bool:
-    """--forward "layer.forward(X).mean()" is code, --forward fprop a name."""
-    return isinstance(text, str) and not text.isidentifier()
-
-
-def arguments(function: Any) -> list[inspect.Parameter]:
-    """The arguments of a function; none where Python does not know them."""
-    try:
-        all_ = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return []
-    return [p for p in all_ if p.kind is not Kind.VAR_KEYWORD]
+__all__ = ["Call", "Life", "Autograd", "tensor_class", "module_scope"]
 
 
 class Optimizer:
@@ -53,15 +28,6 @@ class Optimizer:
         return w - grad
 
     __call__ = step = optimize = update
-
-
-class Context(types.SimpleNamespace):
-    """What a function in the style of autograd.Function saves for its backward pass."""
-
-    saved_tensors: tuple = ()
-
-    def save_for_backward(self, *values: Any) -> None:
-        self.saved_tensors = self.saved_values = values
 
 
 class Autograd:
@@ -94,81 +60,6 @@ def tensor_class(thing: Any) -> type | None:
         if path and path[-1] == "data" and hasattr(owner, "grad"):
             return type(owner) if callable(getattr(owner, "backward", None)) else None
     return None
-
-
-# --- arguments ----------------------------------------------------------------
-
-
-def _flag(p: inspect.Parameter) -> Any:
-    """True for training=..., False for test=..., "train" for mode=...; else None."""
-    if TRAIN.fullmatch(p.name):
-        return True
-    if p.name in ("mode", "phase") and not isinstance(p.default, bool):
-        return "train"
-    return False if TEST.fullmatch(p.name) else None
-
-
-def bind_forward(function: Any, inputs: list[Any]) -> tuple[dict[str, Any], list[str]]:
-    """(argument -> value, arguments that still want one): given in order, or by their names."""
-    named = {i.name: i.value for i in inputs if i.name}
-    values = [i.value for i in inputs if not i.name]
-    bound: dict[str, Any] = {}
-    ps = arguments(function)
-    if not ps or any(p.kind is Kind.VAR_POSITIONAL for p in ps):
-        return {f"x{k}": v for k, v in enumerate(values)} | named, []
-    context = [p.name for p in ps if p.name in ("ctx", "context")]
-    required = [p for p in ps if p.default is p.empty and p.name not in context]
-    optional = [p for p in ps if p.default is not p.empty and not isinstance(p.default, bool)]
-    for p in required + optional:
-        if p.name in named:
-            bound[p.name] = named.pop(p.name)
-        elif values:
-            bound[p.name] = values.pop(0)
-    missing = [p.name for p in required if p.name not in bound]
-    for p in ps:
-        if p.name in context:
-            bound[p.name] = Context()
-        elif p.name not in bound and _flag(p) is not None and type(p.default) in (bool, str, type):
-            bound[p.name] = _flag(p)
-    if values or named:
-        raise CannotCheck(
-            f"{len(inputs)} --input were given, forward{inspect.signature(function)} takes "
-            f"{len(required)}: {', '.join(p.name for p in required + optional)}"
-        )
-    order = [p.name for p in ps if p.name in bound]
-    return {name: bound[name] for name in order}, [n for n in missing if n not in bound]
-
-
-def bind_backward(function: Any, given: dict[str, Any]) -> tuple[dict[str, str], list[str]]:
-    """(argument -> where its value comes from, arguments whose names tell nothing).
-
-    given: the arguments of forward, with the defaults that it has for them.
-    """
-    known: dict[str, str] = {}
-    unknown, spare = [], []
-    ps = arguments(function)
-    several = sum(p.default is p.empty for p in ps) > 1
-    for p in ps:
-        required = p.default is p.empty
-        if p.kind is Kind.VAR_POSITIONAL:
-            spare.append("*")
-        elif p.name in ("ctx", "context"):
-            known[p.name] = "context"
-        elif p.name in given and (several or not required):
-            known[p.name] = f"in {p.name}"
-        elif CACHE.fullmatch(p.name):
-            known[p.name] = "cache"
-        elif _flag(p) is not None and type(p.default) in (bool, str):
-            known[p.name] = "flag"
-        elif RATE.fullmatch(p.name) and (several or not required):
-            known[p.name] = "rate"
-        elif re.fullmatch(r"opt(im|imi[sz]er)?", p.name, re.I):
-            known[p.name] = "optimizer"
-        elif required:
-            unknown.append(p.name)
-        elif p.default is None:
-            spare.append(p.name)
-    return known, unknown or spare[: not known or "cache" not in known.values()]
 
 
 # --- calls --------------------------------------------------------------------
@@ -222,23 +113,24 @@ class Life:
         self.outputs: list[Any] = []
         self.rest: list[Any] = []  # what forward returned besides arrays
         self.returned: Any = None
-        self.used = False
+        self.used = False  # a pass has been made: the next one starts with a reset
 
     def forward(self) -> Array:
         seeded(self.call.seed)
         for name in self.call.resets if self.used else ():
             getattr(self.thing, name)()
+        self.used = True
         self.values = {
             k: argument_copy(v) if isinstance(v, np.ndarray) else copy.deepcopy(v)
             for k, v in self.call.given.items()
         }
         returned = self._run("forward", self.values)
-        self._split(self._left_behind() if returned is None else returned)
+        nothing = returned is None or returned is self.thing
+        self._split(self._left_behind() if nothing else returned)
         return self._as_one()
 
     def backward(self, dy: Array) -> Any:
         """What backward returns: gradients or None."""
-        self.used = True
         call = self.call
         if call.backward is None:
             self.returned = self.rest[0] if len(self.rest) == 1 else self.rest
@@ -286,13 +178,13 @@ class Life:
                 names |= {"X": next(iter(self.values.values()), None)}
                 names |= given if which == "forward" else self._sources_by_name()
                 return eval(function, names)
-            loose = [v for k, v in given.items() if re.fullmatch(r"\*|x\d+", k)]
+            loose = [v for k, v in given.items() if k.startswith("*")]
             ps = {p.name: p.kind for p in arguments(function)}
             for name, value in given.items():
-                if ps.get(name) is Kind.POSITIONAL_ONLY:
+                if ps.get(name) is Parameter.POSITIONAL_ONLY:
                     loose.append(value)
-            named = {k: v for k, v in given.items() if ps.get(k, Kind.VAR_POSITIONAL) not in
-                     (Kind.POSITIONAL_ONLY, Kind.VAR_POSITIONAL)}  # fmt: skip
+            named = {k: v for k, v in given.items() if ps.get(k, Parameter.VAR_POSITIONAL) not in
+                     (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)}  # fmt: skip
             return function(*loose, **named)
 
     # what comes back
@@ -308,6 +200,7 @@ class Life:
             for path, a in walk(self.thing)
             if not any(a is v for v in given) and not (path in before and same(before[path], a))
         ]
+        new = new or [p for p, _ in walk(self.thing) if re.match("out", str(p[-1]))]
         named = [
             p for p in new if re.search(r"out|result|loss|y_?hat|activation", str(p[-1]), re.I)
         ]
@@ -353,10 +246,12 @@ class Life:
         """For code: dY, out, cache and the arguments of forward."""
         return {"dY": self.dy, "out": self.outputs[0], "cache": self.rest}
 
-    @staticmethod
-    def _advice(error: BaseException) -> str:
-        said = str(error)
-        if isinstance(error, AttributeError) or "None" in said or isinstance(error, KeyError):
+    def _advice(self, error: BaseException) -> str:
+        """What to try next, if something was not built, or is no integer."""
+        said, line = str(error), where(error)
+        empty = [k for k, v in getattr(self.thing, "__dict__", {}).items() if v is None]
+        unbuilt = "None" in said or any(re.search(rf"\b{k}\b", line) for k in empty)
+        if unbuilt or isinstance(error, (AttributeError, KeyError)):
             return " (built by another call? --setup 'layer.build(3)')"
         if re.search(r"integer|indices|slice", said):
             return " (labels or indices? --input 5:int4; a whole number? --input =2)"

@@ -1,11 +1,9 @@
 """A learner's file: import it, find what is named in it, build it, make its inputs."""
 
-import ast
 import contextlib
 import importlib
 import importlib.machinery
 import importlib.util
-import inspect
 import io
 import random
 import re
@@ -18,15 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.case import Constant, distinct_values
 from gradcheck.console import LIBRARIES, where
 from gradcheck.core import CannotCheck
 
 __all__ = [
-    "Input",
     "load",
-    "construct",
-    "make_input",
     "quiet",
     "guarded",
     "seeded",
@@ -54,8 +48,7 @@ def quiet() -> Iterator[None]:
 def guarded(doing: str, advise: Callable[[BaseException], str] | None = None) -> Iterator[None]:
     """Whatever their code raises becomes one line: file, line, source, and what to try next."""
     try:
-        with quiet():
-            yield
+        yield
     except CannotCheck:
         raise
     except (Exception, SystemExit) as error:
@@ -83,8 +76,9 @@ def undisturbed() -> Iterator[None]:
 
 
 def _seeded_rng(seed: Any = None) -> np.random.Generator:
-    """In the place of default_rng: without a seed it would be new chance in every call."""
-    return DEFAULT_RNG(_seeded_rng.seed if seed is None else seed)  # type: ignore[attr-defined]
+    """In the place of default_rng: no seed, or one of the clock, is new chance in every call."""
+    ours = _seeded_rng.seed  # type: ignore[attr-defined]
+    return DEFAULT_RNG(ours if seed is None or isinstance(seed, int) else seed)
 
 
 _seeded_rng.seed = 0  # type: ignore[attr-defined]
@@ -160,11 +154,10 @@ def _import(path: str) -> types.ModuleType:
                     _import_file(Path(path).resolve()) if path.endswith(".py") else _named(path)
                 )
         except ModuleNotFoundError as error:
-            top = (error.name or "").split(".")[0]
-            if not top or top in _FINDER.missing:
+            if not error.name or error.name in _FINDER.missing:
                 _fail(path, error)
-            _FINDER.missing.append(top)
-            for name in set(sys.modules) - before - {top}:
+            _FINDER.missing.append(str(error.name))
+            for name in set(sys.modules) - before:
                 del sys.modules[name]
         except (Exception, SystemExit) as error:
             _fail(path, error)
@@ -185,7 +178,7 @@ def _named(name: str) -> types.ModuleType:
 def _import_file(path: Path) -> types.ModuleType:
     """Beside its own neighbours, as if run from its folder; inside its package if it is in one."""
     root = path.parent
-    while (root / "__init__.py").is_file():
+    while (root / "__init__.py").is_file() and root.name.isidentifier():
         root = root.parent
     source = path.read_text("utf-8", "replace")
     if relative := re.findall(r"^\s*from\s+(\.+)", source, re.MULTILINE):
@@ -231,6 +224,9 @@ class _Missing(types.ModuleType):
         decorates = len(args) == 1 and not keywords and callable(args[0])
         return args[0] if decorates else self
 
+    def __deepcopy__(self, memo: dict) -> Any:
+        return self
+
     def __mro_entries__(self, bases: tuple) -> tuple:
         return ()
 
@@ -243,7 +239,7 @@ class _Finder(importlib.machinery.PathFinder):
         self.widened: list[str] = []
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:  # type: ignore[override]
-        if name.split(".")[0] in self.missing:
+        if any(name == m or name.startswith(m + ".") for m in self.missing):
             return importlib.machinery.ModuleSpec(name, self, is_package=True)  # type: ignore[arg-type]
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
         origin = str(spec.origin or "") if spec else ""
@@ -280,90 +276,3 @@ def _missing_note() -> str:
 
 
 # --- objects and inputs -------------------------------------------------------
-
-
-def construct(thing: Any, name: str, args: str | None) -> Any:
-    """An object of a class, its arguments written as in a call and read in their file."""
-    if not isinstance(thing, type):
-        return thing
-    module = sys.modules.get(thing.__module__)
-    scope = {"np": np, "numpy": np, "rng": DEFAULT_RNG(0), **(vars(module) if module else {})}
-    try:
-        call = ast.parse(f"_made_({args or ''})", mode="eval")
-    except SyntaxError:
-        raise CannotCheck(
-            f"--args {args!r} is not a list of arguments, as in --args '3, 4, bias=True'"
-        ) from None
-    seeded()
-    try:
-        with guarded(f"{name}({args or ''})"):
-            return eval(compile(call, "--args", "eval"), {**scope, "_made_": thing})
-    except CannotCheck as error:
-        if isinstance(error.__cause__, TypeError) and args is None:
-            raise CannotCheck(
-                f"{name}{_signature(thing)} needs arguments: say them as in a call, --args '3, 4'"
-            ) from None
-        raise
-
-
-def _signature(thing: Any) -> str:
-    try:
-        return str(inspect.signature(thing))
-    except (TypeError, ValueError):
-        return "(...)"
-
-
-class Input:
-    """One input: its value, its name if one was said, and whether we made its numbers up."""
-
-    def __init__(self, value: Any, name: str = "", made: bool = False) -> None:
-        self.value, self.name, self.made = value, name, made
-
-    def __repr__(self) -> str:
-        return f"Input({self.name or '?'}, {np.shape(self.value)}, made={self.made})"
-
-
-def make_input(text: str, rng: np.random.Generator, scale: float) -> Input:
-    """What one --input says: a shape of real numbers, of whole numbers, or a value as it is.
-
-    5,3  real numbers      5,3:int7  whole numbers 0 to 6      5,3:positive  real, in (0, 1)
-    5,3:const  no gradient is expected      =2, stride=2, {'stride': 1}  a value, for an argument
-    """
-    name, equals, rest = re.fullmatch(r"\s*(?:([A-Za-z_]\w*)?(=))?(.*)", text, re.S).groups()  # type: ignore[union-attr]
-    shape, _, kind = rest.strip().strip("()").partition(":")
-    a_number = bool(equals) and re.fullmatch(r"\s*[+-]?\d+\s*", rest)
-    if re.fullmatch(r"\s*\d*(\s*,\s*\d+)*\s*,?\s*", shape) and not a_number:
-        sizes = tuple(int(word) for word in shape.split(",") if word.strip())
-        array = _array(text, sizes, kind, rng, scale)
-        return Input(array, name or "", made=kind != "const" and array.dtype.kind == "f")
-    try:
-        value = ast.literal_eval(rest.strip().removeprefix("+"))
-    except (ValueError, SyntaxError):
-        raise CannotCheck(
-            f"--input {text!r} is neither a shape (5,3) nor a value (=2, {{'stride': 1}})"
-        ) from None
-    if isinstance(value, dict):
-        value = {
-            k: make_input(v, rng, 0.7).value
-            if isinstance(v, str) and re.fullmatch(r"[\d, ]+", v)
-            else v
-            for k, v in value.items()
-        }
-    return Input(value, name or "")
-
-
-def _array(
-    text: str, sizes: tuple[int, ...], kind: str, rng: np.random.Generator, scale: float
-) -> np.ndarray:
-    if 0 not in sizes:
-        if kind == "":
-            return distinct_values(sizes, rng, scale)
-        if kind == "const":
-            return distinct_values(sizes, rng, scale).view(Constant)
-        if kind == "positive":
-            return (distinct_values(sizes, rng) + 1.1) / 2.2
-        if re.fullmatch(r"int[1-9]\d*", kind):
-            return rng.integers(int(kind[3:]), size=sizes)
-    raise CannotCheck(
-        f"--input {text!r}: expected a shape as 5,3 or 5,3:int7, 5,3:positive, 5,3:const"
-    )

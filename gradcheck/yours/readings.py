@@ -13,24 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.case import Array, check_case, distinct_values
+from gradcheck.case import Array, check_case
 from gradcheck.core import CannotCheck
-from gradcheck.yours.call import (
-    STRONG,
-    Autograd,
-    Call,
-    Life,
-    arguments,
-    bind_backward,
-    bind_forward,
-    is_code,
-    module_scope,
-    tensor_class,
-)
-from gradcheck.yours.load import Input, guarded, quiet, remember_generators
+from gradcheck.yours.call import Autograd, Call, Life, module_scope, tensor_class
+from gradcheck.yours.inputs import Input
+from gradcheck.yours.labels import KINDS, domains, flat_below_zero, labellings, may_be_label
+from gradcheck.yours.load import guarded, quiet, remember_generators
 from gradcheck.yours.own import Options, Own
 from gradcheck.yours.probe import built, prepared, refuse_float32, reset_methods
-from gradcheck.yours.walk import copied, is_real, same, walk
+from gradcheck.yours.signature import arguments, bind_backward, is_code
+from gradcheck.yours.walk import copied, is_real, walk
 
 __all__ = ["own_layer", "own_functions"]
 
@@ -46,10 +38,6 @@ BACKWARD = (
 LIKE_FORWARD = re.compile(r"forw|fprop|feed|activ|eval|out|loss|cost|^f$|^__call__$", re.I)
 LIKE_BACKWARD = re.compile(r"back|bprop|bwd", re.I)
 LIKE_DERIVATIVE = re.compile(r"grad|deriv|prime|diff|^d_?[a-z]|_d$|^df", re.I)
-KINDS = {
-    "positive": "inputs are taken from (0, 1), as for probabilities",
-    "whole": "the input is whole numbers (indices): it has no gradient",
-}
 
 
 def own_layer(thing: Any, inputs: list[Input], options: Options, title: str = "") -> Own:
@@ -70,10 +58,8 @@ def own_layer(thing: Any, inputs: list[Input], options: Options, title: str = ""
     if not backwards and (tensor := tensor_class(thing)):
         thing, forwards, backwards = Autograd(thing, forwards[0], tensor), ["forward"], ["backward"]
     if not backwards and not any(f in ("loss", options.forward) for f in forwards):
-        raise CannotCheck(_no_method(thing, "backward", inputs, forwards[0]))
-    if (
-        "__call__" in forwards and forwards[0] != "__call__"
-    ):  # only where the first cannot be called
+        raise CannotCheck(_no_method(thing, "backward"))
+    if "__call__" in forwards[1:]:  # for where the first cannot be called
         forwards = [forwards[0], "__call__"]
     pairs: list[tuple] = [(f, b) for b in backwards or [""] for f in forwards[:2]]
     return _best(pairs, lambda f, b: _readings(thing, f, b or None, inputs, options, title), title)
@@ -125,23 +111,14 @@ def _methods(
     found = [n for n in found if n != "__call__" or "__call__" in dir(type(thing))]
     found = found or [n for n in _public(thing) if like.search(n)]
     if not found and what == "forward":
-        raise CannotCheck(_no_method(thing, what, []))
+        raise CannotCheck(_no_method(thing, what))
     return found
 
 
-def _no_method(thing: Any, what: str, inputs: list[Input], forward: str = "") -> str:
-    """What it has instead; an autograd is told how it can be checked."""
-    said = ""
-    if forward and inputs:
-        try:
-            Life(
-                Call(thing, forward, lambda: None, bind_forward(getattr(thing, forward), inputs)[0])
-            ).forward()
-        except CannotCheck as error:
-            said = str(error) if "forward returned" in str(error) else ""
+def _no_method(thing: Any, what: str) -> str:
     have = ", ".join(_public(thing)) or "none"
     code = f'--{what} NAME, or code: --{what} "layer.{"f(X)" if what == "forward" else "b(dY)"}"'
-    return f"{type(thing).__name__} has no {what} method; it has {have} ({said or code})"
+    return f"{type(thing).__name__} has no {what} method; it has {have} ({code})"
 
 
 # --- readings -----------------------------------------------------------------
@@ -153,43 +130,41 @@ def _readings(
     thing: Any, f: Any, b: Any, inputs: list[Input], options: Options, title: str, word: str = ""
 ) -> Iterator[Builder]:
     """Every reading of one pair of functions, as something that builds it."""
-    rows = [v.shape[0] for _, v in walk(thing) if is_real(v) and v.ndim == 2]
     done: set[str] = set()  # labels with which a reading could be built: no others are made up
-    for label, values in _labellings(thing, f, inputs, options):
-        for kind, given in _domains(values, label, min(rows, default=3), options.seed):
-            call = Call(thing, f, b, given, label=label, scope=_scope(thing, f))
+    for label, values in labellings(thing, f, inputs, options):
+        for kind, given in domains(thing, values, label, options.seed):
             if label in done and kind == "given":
                 break
             try:
-                call, y = _started(call)
+                scope = module_scope(thing) if thing is not None else f.__globals__
+                call, y = _started(Call(thing, f, b, given, label=label, scope=scope))
             except CannotCheck as error:
                 yield _raiser(error)
                 continue
-            if not _may_be_label(label, given, y):
+            if not may_be_label(label, given, y):
                 break
-            notes = [KINDS[kind]] if kind in KINDS else []
-            for plan, reduction, said in _plans(call, y, word or str(b)):
-                own = replace(call, plan=plan, reduction=reduction)
-                yield _builder(own, options, title, [*notes, *said], done)
-            if kind != "given" or not (label and _flat_below_zero(call)):
+            said = [KINDS[kind]] if kind in KINDS else []
+            yield from _builders(call, y, options, title, said, word or str(b), done)
+            if not done and (flags := _flags_off(call)):
+                flagged = replace(call, given=call.given | dict.fromkeys(flags, True))
+                said = [*said, f"forward is called with {', '.join(flags)} = True"]
+                yield from _builders(flagged, y, options, title, said, word or str(b), done)
+            if kind != "given" or not (label and flat_below_zero(call)):
                 break  # the first values that forward takes
 
 
-def _may_be_label(label: str, given: dict[str, Any], y: Array) -> bool:
-    """Only a loss has one: a number, or one for every sample."""
-    if not label or STRONG.fullmatch(label) or not y.ndim:
-        return True
-    other = next((v for k, v in given.items() if is_real(v) and k != label), y)
-    return y.ndim < other.ndim and y.shape == other.shape[:1]
+def _flags_off(call: Call) -> list[str]:
+    """Arguments of forward that are False by default: without save_cache=True nothing is kept."""
+    ps = [] if is_code(call.forward) else arguments(call.function("forward", call.thing))
+    return [p.name for p in ps if p.default is False and p.name not in call.given]
 
 
-def _flat_below_zero(call: Call) -> bool:
-    """A loss that clips its input: probabilities are meant."""
-    X = call.given.get(call.first)
-    if X is None or not (X < 0).any():
-        return False
-    clipped = replace(call, given=call.given | {call.first: np.maximum(X, 0)})
-    return same(Life(call).forward(), Life(clipped).forward())
+def _builders(
+    call: Call, y: Array, options: Options, title: str, said: list[str], word: str, done: set[str]
+) -> Iterator[Builder]:
+    for plan, reduction, more in _plans(call, y, word):
+        own = replace(call, plan=plan, reduction=reduction)
+        yield _builder(own, options, title, [*said, *more], done)
 
 
 def _raiser(error: CannotCheck) -> Builder:
@@ -203,7 +178,7 @@ def _builder(call: Call, options: Options, title: str, notes: list[str], done: s
     def build() -> Own:
         own_call = replace(call, thing=copied(call.thing), given=_copies(call.given))
         own = Own(own_call, options, title, notes=list(notes)).build()
-        done.add(call.label) if call.label else None
+        done.add(call.label)
         return own
 
     return build
@@ -211,13 +186,6 @@ def _builder(call: Call, options: Options, title: str, notes: list[str], done: s
 
 def _copies(given: dict[str, Any]) -> dict[str, Any]:
     return {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in given.items()}
-
-
-def _scope(thing: Any, f: Any) -> dict[str, Any]:
-    """The names that code may use: of its file, and of its inputs."""
-    if thing is not None:
-        return module_scope(thing)
-    return dict(getattr(f, "__globals__", {}))
 
 
 def _started(call: Call) -> tuple[Call, Array]:
@@ -228,96 +196,6 @@ def _started(call: Call) -> tuple[Call, Array]:
     call = built(call)
     refuse_float32(call, Life(call).forward())
     return replace(call, resets=reset_methods(call, [])), y
-
-
-def _labellings(
-    thing: Any, f: Any, inputs: list[Input], options: Options
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(which argument is a label, the values of all): none, the one named so, the last."""
-    function = getattr(thing, f) if isinstance(f, str) and not is_code(f) else f
-    if is_code(function):
-        method = next((getattr(thing, n) for n in FORWARD if hasattr(thing, n)), None)
-        names = (
-            [p.name for p in arguments(method)]
-            if f"{getattr(method, '__name__', '?')}(" in f
-            else []
-        )
-        spare = iter([*names, *"Xyz"])
-        yield "", {i.name or next(spare): i.value for i in inputs}
-        return
-    bound, missing = bind_forward(function, inputs)
-    made = {i.name: i.made for i in inputs if i.name}
-    made |= dict(
-        zip(
-            [n for n in bound if n not in made],
-            [i.made for i in inputs if not i.name],
-            strict=False,
-        )
-    )
-    real = [n for n, v in bound.items() if is_real(v)]
-    if missing:
-        yield from _made_labels(function, bound, missing, real, options)
-        return
-    strong = [n for n in real if STRONG.fullmatch(n)] if len(real) > 1 else []
-    choices = strong[:1] or ["", *real[:0:-1], *real[:1]] if len(real) > 1 else [""]
-    for label in choices:
-        pred = next((bound[n] for n in real if n != label), None)
-        values = [bound.get(label)]
-        if label and made.get(label) and pred is not None:
-            values = list(_labels(pred, np.shape(bound[label]), options)) or values
-        for value in values:
-            yield label, bound | ({label: value} if label else {})
-
-
-def _made_labels(
-    function: Any, bound: dict[str, Any], missing: list[str], real: list[str], options: Options
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Labels that nobody gave are made up: one-hot rows, class numbers, ..."""
-    likely = [n for n in missing if STRONG.fullmatch(n) or re.fullmatch(r"[yYtT]\w?", n)]
-    if len(missing) > 1 or not (likely and real):
-        names = [p.name for p in arguments(function) if p.default is p.empty]
-        raise CannotCheck(
-            f"forward takes {len(names)} arguments ({', '.join(names)}): one --input for each "
-            f"(missing: {', '.join(missing)}; a number is --input {missing[0]}=2)"
-        )
-    name = missing[0]
-    order = [p.name for p in arguments(function)]
-    for value in _labels(bound[real[0]], None, options):
-        given = bound | {name: value}
-        yield name, {k: given[k] for k in order if k in given}
-
-
-def _labels(pred: Array, shape: tuple[int, ...] | None, options: Options) -> Iterator[Array]:
-    """One-hot rows, class numbers (N,), class numbers (N, 1); real targets at last."""
-    rng = np.random.default_rng(options.seed + 1)
-    axis = 0 if options.columns else -1
-    classes = pred.shape[axis] if pred.ndim > 1 else 1
-    rest = tuple(np.delete(pred.shape, axis)) if pred.ndim > 1 else pred.shape
-    numbers = rng.integers(max(classes, 2), size=rest)
-    onehot = numbers.astype(float)
-    if classes > 1:
-        onehot = np.moveaxis(np.eye(classes)[numbers], -1, axis)
-    onehot = onehot.reshape(pred.shape)
-    real = distinct_values(pred.shape, rng)
-    kinds = [onehot, numbers, np.expand_dims(numbers, axis), real, 2 * onehot - 1]
-    if shape is not None and shape not in {k.shape for k in kinds}:
-        yield rng.integers(max(classes, 2), size=shape)
-    yield from (k for k in kinds if shape is None or k.shape == shape)
-
-
-def _domains(
-    given: dict[str, Any], label: str, rows: int, seed: int
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The same inputs in (0, 1), or as whole numbers, for what cannot take real ones."""
-    yield "given", given
-    rng = np.random.default_rng(seed)
-    real = [k for k, v in given.items() if is_real(v) and k != label]
-    if real:
-        yield (
-            "positive",
-            given | {k: (distinct_values(given[k].shape, rng) + 1.1) / 2.2 for k in real},
-        )
-        yield "whole", given | {real[0]: rng.integers(rows, size=given[real[0]].shape)}
 
 
 # --- what backward wants ------------------------------------------------------
@@ -339,9 +217,10 @@ def _plans(call: Call, y: Array, word: str) -> Iterator[tuple[dict[str, str], st
             for name, role in zip(unknown, roles, strict=True)
             if role != "dY" and (len(unknown) > 1 or role != "cache")
         ]
-        if call.label and call.label not in call.given:
-            said.append(f"{call.label} is taken for the label")
         yield from _reduced(call, y, plan, word, said)
+    required = {p.name for p in arguments(function) if p.default is p.empty}
+    if any(n not in required and source.startswith("in ") for n, source in known.items()):
+        yield from _reduced(call, y, {n: s for n, s in known.items() if n in required}, word, [])
     inputs = [n for n, source in known.items() if source.startswith("in ")]
     if not unknown and len(inputs) > 1 and inputs[-1] != call.label and y.ndim:
         yield known | {inputs[-1]: "dY"}, "", [f"{inputs[-1]} of backward is taken for dY"]
@@ -359,7 +238,7 @@ def _roles(
 ) -> Iterator[tuple[str, ...]]:
     """What the arguments of backward may be whose names tell nothing."""
     k, first = len(unknown), f"in {call.first}"
-    loss = y.ndim == 0 or bool(call.label)
+    loss = y.ndim == 0 or bool(call.label) or y.shape == call.shape[:1] != call.shape
     more, spare = len(life.outputs) > 1, bool(life.rest)
     derivative = bool(LIKE_DERIVATIVE.search(word)) and not LIKE_BACKWARD.search(word)
     if k == 0:
@@ -456,7 +335,7 @@ def _best(pairs: list[tuple], readings: Callable, title: str) -> Own:
 
 def _score(own: Own) -> tuple:
     """(share of right arrays, minus the strangeness of the factor): 1 is all right."""
-    checked = check_case(own.case(), np.random.default_rng(0), seconds=0.5)
+    checked = check_case(own.case(), np.random.default_rng(0), seconds=0)
     results = list(checked.results.values())
     right = [not r.wrong.any() for r in results]
     return sum(right) / len(right), -sum(_strangeness(r) for r in results if r.wrong.any())

@@ -153,7 +153,9 @@ def likeness(name: str, path: Path) -> int:
     words = [_word(str(key)) for key in path]
     if not words:
         return 0
-    inside = any(re.fullmatch(rf"({BEFORE}|.*(grad|deriv|delta|diff).*)", w) for w in words[:-1])
+    inside = any(
+        re.fullmatch(rf"({BEFORE}|.*(grad|deriv|delta|diff|update).*)", w) for w in words[:-1]
+    )
     bases = [words[-1]] if inside or path[0] == "returned" else []
     if match := GRADIENT.fullmatch(words[-1]):
         bases += [w for w in match.groups() if w]

@@ -1,0 +1,129 @@
+"""Which argument of forward and backward gets what: in order, and by the few names that tell."""
+
+import functools
+import inspect
+import re
+import types
+from typing import Any
+
+from gradcheck.core import CannotCheck
+
+__all__ = ["STRONG", "Context", "is_code", "arguments", "bind_forward", "bind_backward"]
+
+TRAIN = re.compile(r"(is_?)?train(ing)?(_?(flag|flg|mode|phase))?|(with|requires)_grad", re.I)
+TEST = re.compile(r"(is_?)?(test(ing)?|infer(ence)?|eval(uate)?|predict(ing)?)(_?\w+)?", re.I)
+RATE = re.compile(r"_?(lr|l_rate|learn(ing)?_?(rate|step)|eta|step_?size|alpha)", re.I)
+CACHE = re.compile(r"cache[sd]?|ctx|context|mem(ory)?|tape|saved|intermediates?|.*_cache", re.I)
+STRONG = re.compile(  # names that only a label has
+    r"y_?(true|real|actual|target|labels?|train|(one_?)?hot)|true\w*|actual\w*|targets?|t_?true|"
+    r"labels?|ground_?truth|gt|one_?hot\w*|truth|expected\w*|desired\w*|[yt]_?labels?|label_\w*|"
+    r"target_\w*|answers?|gold",
+    re.I,
+)
+Kind = inspect.Parameter
+
+
+def is_code(text: Any) -> bool:
+    """--forward "layer.forward(X).mean()" is code, --forward fprop a name."""
+    return isinstance(text, str) and not text.isidentifier()
+
+
+def arguments(function: Any) -> list[inspect.Parameter]:
+    """The arguments of a function; none where Python does not know them."""
+    plain = getattr(function, "__func__", function)
+    try:
+        ps = _arguments(plain)
+    except TypeError:  # a callable that cannot be a key
+        ps = _arguments.__wrapped__(plain)
+    bound = plain is not function and ps and ps[0].kind is not Kind.VAR_POSITIONAL
+    return list(ps[1:] if bound else ps)
+
+
+@functools.cache
+def _arguments(function: Any) -> tuple[inspect.Parameter, ...]:
+    try:
+        ps = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ()
+    return tuple(p for p in ps if p.kind is not Kind.VAR_KEYWORD)
+
+
+class Context(types.SimpleNamespace):
+    """What a function in the style of autograd.Function saves for its backward pass."""
+
+    saved_tensors: tuple = ()
+
+    def save_for_backward(self, *values: Any) -> None:
+        self.saved_tensors = self.saved_values = values
+
+
+def _flag(p: inspect.Parameter) -> Any:
+    """True for training=..., False for test=..., "train" for mode=...; else None."""
+    if TRAIN.fullmatch(p.name):
+        return True
+    if p.name in ("mode", "phase") and not isinstance(p.default, bool):
+        return "train"
+    return False if TEST.fullmatch(p.name) else None
+
+
+def bind_forward(function: Any, inputs: list[Any]) -> tuple[dict[str, Any], list[str]]:
+    """(argument -> value, arguments that still want one): given in order, or by their names."""
+    named = {i.name: i.value for i in inputs if i.name}
+    values = [i.value for i in inputs if not i.name]
+    bound: dict[str, Any] = {}
+    ps = arguments(function)
+    if not ps or any(p.kind is Kind.VAR_POSITIONAL for p in ps):
+        return {f"*{k}": v for k, v in enumerate(values)} | named, []
+    context = [p.name for p in ps if p.name in ("ctx", "context")]
+    required = [p for p in ps if p.default is p.empty and p.name not in context]
+    optional = [p for p in ps if p.default is not p.empty and not isinstance(p.default, bool)]
+    for p in required + optional:
+        if p.name in named:
+            bound[p.name] = named.pop(p.name)
+        elif values:
+            bound[p.name] = values.pop(0)
+    missing = [p.name for p in required if p.name not in bound]
+    for p in ps:
+        if p.name in context:
+            bound[p.name] = Context()
+        elif p.name not in bound and _flag(p) is not None and type(p.default) in (bool, str, type):
+            bound[p.name] = _flag(p)
+    if values or named:
+        raise CannotCheck(
+            f"{len(inputs)} --input were given, forward{inspect.signature(function)} takes "
+            f"{len(required)}: {', '.join(p.name for p in required + optional)}"
+        )
+    order = [p.name for p in ps if p.name in bound]
+    return {name: bound[name] for name in order}, [n for n in missing if n not in bound]
+
+
+def bind_backward(function: Any, given: dict[str, Any]) -> tuple[dict[str, str], list[str]]:
+    """(argument -> where its value comes from, arguments whose names tell nothing).
+
+    given: the arguments of forward, with the defaults that it has for them.
+    """
+    known: dict[str, str] = {}
+    unknown, spare = [], []
+    ps = arguments(function)
+    several = sum(p.default is p.empty for p in ps) > 1
+    for p in ps:
+        required = p.default is p.empty
+        if p.kind is Kind.VAR_POSITIONAL:
+            spare.append("*")
+        elif p.name in ("ctx", "context"):
+            known[p.name] = "context"
+        elif p.name in given and (several or not required):
+            known[p.name] = f"in {p.name}"
+        elif CACHE.fullmatch(p.name):
+            known[p.name] = "cache"
+        elif _flag(p) is not None and type(p.default) in (bool, str):
+            known[p.name] = "flag"
+        elif RATE.fullmatch(p.name) and (several or not required):
+            known[p.name] = "rate"
+        elif re.fullmatch(r"opt(im|imi[sz]er)?", p.name, re.I):
+            known[p.name] = "optimizer"
+        elif required:
+            unknown.append(p.name)
+        elif p.default is None:
+            spare.append(p.name)
+    return known, unknown or spare[: not known or "cache" not in known.values()]

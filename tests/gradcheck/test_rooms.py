@@ -1,0 +1,161 @@
+"""Who imports whom in gradcheck, what is installed, and that a clone runs its own code."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HOME = ROOT / "gradcheck"
+LADDER = [  # a room imports from the rooms before it, and from its own
+    {"core"}, {"console"}, {"case"}, {"rules", "explain", "taylor", "report", "yours"},
+    {"judge"}, {"ours"}, {"plants", "learn"}, {"__main__"},
+]  # fmt: skip
+FLOOR = {room: k for k, rooms in enumerate(LADDER) for room in rooms}
+FILES = sorted(path for path in HOME.rglob("*.py") if path.parent != HOME or path.stem in FLOOR)
+
+
+def room(path):
+    first = path.relative_to(HOME).parts[0]
+    return first.removesuffix(".py")
+
+
+def imports(path):
+    """(module, is it imported at the top of the file) for everything a file imports."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    top = set(map(id, tree.body))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, id(node) in top) for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{a.name}" for a in node.names]
+            yield from ((n if node.module == "gradcheck" else node.module, id(node) in top)
+                        for n in names)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(HOME)))
+def test_a_room_imports_only_from_the_floors_below(path):
+    for module, _ in imports(path):
+        parts = module.split(".")
+        if parts[0] == "gradcheck" and len(parts) > 1 and room(path) != parts[1]:
+            assert FLOOR[parts[1]] < FLOOR[room(path)], f"{path} imports {module}"
+
+
+INSTALLED = [HOME, HOME / "yours"]
+
+
+def test_what_is_installed_needs_numpy_and_typer_alone():
+    for path in [p for folder in INSTALLED for p in folder.glob("*.py")]:
+        for module, at_top in imports(path):
+            name = module.split(".")[0]
+            late = {"rich", "gradcheck"} | set() if not at_top else {"gradcheck"}
+            assert name in {"numpy", "typer"} | late | set(sys.stdlib_module_names), module
+            if at_top:
+                assert not module.startswith(("gradcheck.ours", "gradcheck.plants"))
+
+
+def test_only_the_checker_is_installed():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert settings["tool"]["setuptools"] == {
+        "packages": ["gradcheck", "gradcheck.yours"],
+        "py-modules": [],
+    }
+    assert settings["project"]["scripts"] == {"gradcheck": "gradcheck.__main__:main"}
+
+
+# --- the clone's own code -----------------------------------------------------
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """What pip puts into site-packages, in a folder of its own."""
+    for folder in INSTALLED:
+        target = tmp_path / "site" / folder.relative_to(ROOT)
+        target.mkdir(parents=True)
+        for path in folder.glob("*.py"):
+            shutil.copy(path, target)
+    return tmp_path / "site"
+
+
+def run(code_or_args, cwd, **environment):
+    line = [sys.executable, *code_or_args]
+    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", **environment}
+    return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=120, env=env)
+
+
+LAYER = """
+class Twice:
+    def forward(self, x): return 2 * x
+    def backward(self, dy): return 2 * dy
+"""
+
+
+def test_the_installed_checker_works_in_any_folder(installed, tmp_path):
+    (tmp_path / "mine.py").write_text(LAYER)
+    script = ["-c", "from gradcheck.__main__ import main; main()"]
+    done = run([*script, "mine.py:Twice", "--input", "5,3"], tmp_path, PYTHONPATH=str(installed))
+    assert done.returncode == 0 and "RIGHT" in done.stdout, done.stderr
+    done = run([*script, "functional"], tmp_path, PYTHONPATH=str(installed))
+    assert done.returncode == 2 and "the three networks are in the clone" in done.stderr
+    code = "import sys, gradcheck.yours, gradcheck.judge; print(sorted(sys.modules))"
+    done = run(["-c", code], tmp_path, PYTHONPATH=str(installed))
+    assert "gradcheck.judge" in done.stdout and "'datasets'" not in done.stdout
+
+
+def test_a_clone_runs_its_own_code_and_no_installed_copy(installed):
+    stale = (installed / "gradcheck" / "core.py").read_text() + "\nraise SystemExit('stale')\n"
+    (installed / "gradcheck" / "core.py").write_text(stale)
+    target = "tests/gradcheck/test_rooms.py:Twice"
+    done = run(["-m", "gradcheck", target, "--input", "5,3"], ROOT, PYTHONPATH=str(installed))
+    assert done.returncode == 0 and "RIGHT" in done.stdout, done.stderr
+
+
+def test_the_script_of_an_installed_copy_hands_over_to_the_clone(installed, tmp_path):
+    main = installed / "gradcheck" / "__main__.py"
+    main.write_text(main.read_text().replace("with_command(sys.argv", "stale(sys.argv"))
+    script = tmp_path / "gradcheck"
+    script.write_text("from gradcheck.__main__ import main\nmain()\n")
+    args = [str(script), "tests/gradcheck/test_rooms.py:Twice", "--input", "5,3"]
+    done = run(args, ROOT, PYTHONPATH=str(installed))
+    assert done.returncode == 0 and "RIGHT" in done.stdout, done.stderr
+
+
+class Twice:
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, dy):
+        return 2 * dy
+
+
+# --- our own files, edited by a student ---------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("A1.T @ d", "A1 @ d", r"functional_net.py:\d+: .*A1 @ d.*: ValueError: matmul"),
+        ("dW2 = A1.T", "dW2 = nope.T", r"functional_net.py:\d+: dW2 = nope.*: NameError: name"),
+        ("dW2 = A1.T", "raise NotImplementedError\n    dW2 = A1.T",
+         r"functional_net.py:\d+: raise NotImplementedError: NotImplementedError"),
+        ("dW2 = A1.T", "dW2 = = A1.T", r"functional_net.py:\d+: dW2 = = .*: invalid syntax"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_our_files_is_one_line_with_file_and_line(tmp_path, old, new, said):
+    import re
+
+    for name in ("functional_net.py", "net.py"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("cnn", "gradcheck", "datasets"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    source = (ROOT / "functional_net.py").read_text(encoding="utf-8")
+    assert source.count(old) >= 1
+    (tmp_path / "functional_net.py").write_text(source.replace(old, new, 1), encoding="utf-8")
+    done = run(["-m", "gradcheck", "functional"], tmp_path)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert re.match(f"gradcheck: {said}", done.stderr), done.stderr
