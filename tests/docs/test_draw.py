@@ -88,6 +88,21 @@ def test_the_committed_weights_are_good():
     assert fn.accuracy(params, *load_mnist(train_size=1)[2:]) > 0.985
 
 
+def test_training_digits_are_varied_but_stay_what_they_are():
+    import functional_net as fn
+    from docs.draw_train import flagged_ones, varied
+
+    params = fn.Params(*draw.one_hidden_layer(draw.WEIGHTS).values())
+    rng = np.random.default_rng(9)
+    X, y = load_mnist(train_size=1)[2:]
+    changed = varied(X[:500], rng)
+    assert changed.dtype == np.float32 and 0 <= changed.min() <= changed.max() <= 1.0001
+    assert (np.abs(changed - X[:500]).mean(axis=1) > 0.01).all()
+    assert fn.accuracy(params, changed, y[:500]) > 0.95
+    ones = fn.predict(params, flagged_ones(40, rng)).argmax(axis=1)
+    assert np.count_nonzero(ones == 1) > 36
+
+
 def test_a_page_elsewhere_leads_back_to_docs(tmp_path):
     save_weights(tmp_path / "w.h5", network(784, 3, 10))
     done = run("--weights", tmp_path / "w.h5", "--to", tmp_path / "sub" / "page.html")
