@@ -6,7 +6,7 @@ PY     := $(BIN)/python
 # Two BLAS threads stall on a busy machine, and small matrices gain nothing from them.
 test gradcheck same: export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: help train test lint gradcheck same bench read draw accuracy clean
+.PHONY: help train test lint gradcheck same bench read draw learn accuracy clean
 
 help:          ## list the targets
 	@awk -F ':.*## *' '/^[a-z]+:.*##/ { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ read: .venv/run    ## write docs/side_by_side.html: the three implementations be
 
 draw: .venv/run    ## write docs/draw.html: a page to draw a digit on, with a network that learns it
 	$(PY) docs/draw.py
+
+learn: .venv/run    ## write the first exercise, my_functional_net.py
+	$(PY) -m gradcheck learn functional
 
 accuracy: .venv/run    ## five seeds of each command: the README's table
 	$(PY) benchmarks/accuracy.py --write

@@ -259,7 +259,8 @@ class History:
 class FeedForwardNet:
     """Layers in a row: add an InputLayer first, then what follows; the cost judges the last one.
 
-    seed decides the weights and the shuffling; dtype is that of all arithmetic.
+    seed decides the weights and the shuffling; dtype is that of all arithmetic. Every forward
+    remembers: a net that one thread trains must not predict in another (copy.deepcopy does).
     """
 
     # --- init -----------------------------------------------------------------

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -24,9 +25,11 @@ from benchmarks import timing
 from benchmarks.floor import Bare, Gemms
 from benchmarks.peers import MODULES, PEERS
 from benchmarks.workloads import NAMES, OURS, SHAPES, Contender, Workload, workload
+from datasets.threads import limited
 
 RESULTS = timing.ROOT / "benchmarks" / "results.md"
-FLOOR, BARE, AGAIN = "matrix products alone", "NumPy, every trick", "ours again"
+FLOOR, BARE = "matrix products alone", "NumPy, every trick"
+AGAIN, TWO = "ours again", "ours, --threads 2"
 STEPS = 5  # whose losses and hits have to agree before a time counts
 HEADS = {"default": "Default threads", "1": "One thread each"}
 Times = dict[str, dict[str, list[float]]]  # workload: name: seconds of every round
@@ -103,11 +106,19 @@ def measure(names: list[str], wanted: list[str], rounds: int, quick: bool) -> Ti
         print(f"\n{name}  {work.title}", flush=True)
         everybody = contenders(work, peers)
         agree(everybody)
-        times = timing.interleaved({name: who.run for name, who in everybody.items()}, rounds)
+        tasks = {name: who.run for name, who in everybody.items()}
+        tasks[TWO] = partial(on_two, everybody[AGAIN])
+        times = timing.interleaved(tasks, rounds)
         found[name] = {who: [t / work.per_run for t in own] for who, own in times.items()}
         for line in rows(found[name]):
             print("  {:24}{:>10}{:>10}{:>10}{:>22}".format(*line), flush=True)
     return found
+
+
+def on_two(who: Contender) -> object:
+    """A run with two BLAS threads."""
+    with limited(2):
+        return who.run()
 
 
 def pick(name: str, quick: bool) -> Workload:

@@ -69,7 +69,7 @@ STROKES: dict[int, list[list[list[tuple[float, float]]]]] = {
 # --- drawing -----------------------------------------------------------------------
 
 
-def printed(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, digit: int, size: int, rng: object) -> Picture:
+def printed(font: ImageFont.FreeTypeFont, digit: int, size: int, rng: object) -> Picture:
     """A digit in a font."""
     sheet = Image.new("L", (2 * size, 2 * size))
     large = font.font_variant(size=size)

@@ -9,14 +9,14 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Annotated
+from typing import Any
 
 import numpy as np
 import typer
+from PIL import ImageFont
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -25,8 +25,6 @@ from benchmarks.digits import printed, written  # noqa: E402
 from datasets import load_images  # noqa: E402
 from datasets.draw.shapes import draw_shapes  # noqa: E402
 from datasets.read.folders import export_images  # noqa: E402
-
-TABLE = ROOT / "benchmarks" / "small_sets.md"
 
 
 def shapes(n: int, classes: int) -> tuple:
@@ -43,7 +41,7 @@ def mnist(n: int) -> tuple:
     return np.rint(X[rows] * 255).astype(np.uint8), labels[rows]
 
 
-def digits(n: int, draw: Callable) -> tuple:
+def digits(n: int, draw: Any) -> tuple:
     """n digits of each class as they are drawn, each turned by up to 15 degrees; 28 x 28."""
     rng, labels = np.random.default_rng(0), np.tile(np.arange(10), n)
     sheets = (draw(k, 40, rng).rotate(rng.uniform(-15, 15)).resize((28, 28)) for k in labels)
@@ -52,9 +50,7 @@ def digits(n: int, draw: Callable) -> tuple:
 
 def sets() -> dict[str, tuple]:
     """Images (N, C, H, W) and labels (N,) that this project draws or ships."""
-    from PIL import ImageFont
-
-    font = ImageFont.load_default(20)
+    font: Any = ImageFont.load_default(20)
     return {
         "shapes, 2 classes of 15": shapes(15, 2),
         "shapes, 3 classes of 60": shapes(60, 3),
@@ -88,21 +84,17 @@ def row(name: str, images: np.ndarray, labels: np.ndarray, seeds: int) -> str:
     return f"| {name} | {line} | {max(tuned):.1f} % |"
 
 
-def main(
-    seeds: Annotated[int, typer.Option(help="Runs of each set.")] = 10,
-    write: Annotated[bool, typer.Option("--write", help="Write small_sets.md.")] = False,
-) -> None:
+def main(seeds: int = 10, write: bool = False) -> None:
     """Median validation accuracy with the defaults, and of a tuned run."""
-    lines = [
-        f"| set | pictures | defaults, median of {seeds} seeds | worst seed | tuned |",
-        "|---|---:|---:|---:|---:|",
-    ]
+    head = f"| set | pictures | defaults, median of {seeds} seeds | worst seed | tuned |"
+    lines = [head, "|---|---:|---:|---:|---:|"]
     for name, (images, labels) in sets().items():
         lines.append(row(name, images, labels, seeds))
         print(lines[-1], flush=True)
     if write:
-        text = "# Small sets\n\nValidation accuracy on a tenth of the pictures, with "
-        TABLE.write_text(text + "`python benchmarks/small_sets.py`.\n\n" + "\n".join(lines) + "\n")
+        title = f"# Small sets\n\n`python benchmarks/small_sets.py --seeds {seeds}`: accuracy on "
+        text = title + "a tenth of the pictures, which were put aside.\n\n" + "\n".join(lines)
+        (ROOT / "benchmarks" / "small_sets.md").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

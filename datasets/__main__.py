@@ -10,7 +10,7 @@ from datasets.read.mnist import MNIST, load_images
 from datasets.run import console
 from datasets.run.console import say
 from datasets.store.files import printable
-from datasets.store.weights import load_weights
+from datasets.store.weights import load_net
 
 app = typer.Typer(**console.SETTINGS, help=__doc__)
 
@@ -83,7 +83,9 @@ def export(
     ],
     image_size: Annotated[
         tuple[int, int] | None,
-        typer.Option("--image_size", metavar="H W", min=1, help="Of the images, if not square."),
+        typer.Option(
+            "--image_size", metavar="H W", min=1, help="Of the images, if the file does not say it."
+        ),
     ] = None,
 ) -> None:
     """Write a trained network for onnxruntime and its like, or for PyTorch."""
@@ -94,14 +96,17 @@ def export(
     writers = {".onnx": write_onnx, ".py": write_torch}
     if to.suffix not in writers:
         raise ValueError(f"--to: expected a name that ends in .onnx or .py, got {printable(to)}")
-    found = steps(load_weights(file))
-    shape = sample_shape(found, image_size)
+    weights, about = load_net(file)
+    found = steps(weights)
+    shape = sample_shape(found, image_size or (about and about.image_shape[1:]))
     try:
         arrays = writers[to.suffix](found, shape, to)
     except ModuleNotFoundError as error:
         raise ValueError(f'{error}: python -m pip install ".[onnx]"') from None
     say(f"read as: {', '.join(step.kind for step in found)}")
     say(f"inputs (N, {', '.join(map(str, shape))}), pixels from 0 to 1; outputs before the softmax")
+    if about:
+        say(f"classes: {printable(', '.join(about.class_names))}")
     say(f"written to {printable(to)}{f' and {printable(arrays)}' if arrays else ''}")
 
 

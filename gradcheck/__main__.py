@@ -38,13 +38,10 @@ Target = Annotated[str | None, typer.Argument(
 def about() -> None:
     """Compare gradients with differences: exit 0 right, 1 wrong, 2 no verdict.
 
-    gradcheck [functional|net|cnn]             our networks, the same as `ours`
-
-    gradcheck FILE.py:Layer --input 5,3        a layer or loss of your own
-
+    \b
+    gradcheck [functional|net|cnn]             our networks: gradcheck ours -h
+    gradcheck FILE.py:Layer --input 5,3        your own: gradcheck own -h
     gradcheck FILE.py:f,f_backward --input 5,3 --input 3,4
-
-    Options of each form: gradcheck ours -h, gradcheck own -h.
     """
 
 

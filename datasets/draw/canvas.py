@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -23,17 +23,23 @@ ACCENTS = "[\u0300-\u036f]"  # that follow the letter they stand on
 
 
 class Sheet:
-    """White paper of W x H pixels to write, draw and paste on."""
+    """White paper of W x H pixels; drawn fine times as large, then averaged: smooth lines."""
 
-    def __init__(self, W: int, H: int) -> None:
-        self.image = Image.new("RGB", (W, H), PAPER)
+    def __init__(self, W: int, H: int, fine: int = 1) -> None:
+        self.fine = fine
+        self.image = Image.new("RGB", (W * fine, H * fine), PAPER)
         self.pen = ImageDraw.Draw(self.image)
 
     def write(
         self, x: float, y: float, text: str, size: int = 14, ink: Colour = INK, anchor: str = "la"
     ) -> None:
         """A line of text; anchor as in Pillow: "la" is top left, "mm" the middle."""
-        self.pen.text((round(x), round(y)), text, ink, _font(size), anchor=anchor)
+        place, font = (round(x * self.fine), round(y * self.fine)), _font(size * self.fine)
+        self.pen.text(place, text, ink, font, anchor=anchor)
+
+    def line(self, points: Iterable[float], ink: Colour, width: int) -> None:
+        """Through points x, y, x, y, ..."""
+        self.pen.line([n * self.fine for n in points], ink, width * self.fine, joint="curve")
 
     def write_upwards(self, x: int, y: int, text: str, size: int, ink: Colour = INK) -> None:
         """A line of text that reads upwards: x its middle, y its lower end."""
@@ -54,7 +60,7 @@ class Sheet:
         """Write a PNG, whole or not at all. Raises OSError with the path and the reason."""
         try:
             with atomic(path) as name:
-                self.image.save(name, "PNG")
+                self.image.reduce(self.fine).save(name, "PNG")
         except OSError as error:
             raise type(error)(f"{path}: cannot be written ({error.strerror or error})") from None
 

@@ -6,13 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "PAPER", "INK", "FAINT", "BLUE", "ORANGE", "SIGNED", "BLUES", "ORANGES", "coloured", "ink_on",
+    "PAPER", "INK", "FAINT", "GRID", "BLUE", "ORANGE", "SIGNED", "BLUES", "ORANGES",
+    "coloured", "ink_on",
 ]  # fmt: skip
 
 Pixels = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
-PAPER, INK, FAINT = (255, 255, 255), (34, 34, 34), (110, 110, 110)
+PAPER, INK, FAINT, GRID = (255, 255, 255), (34, 34, 34), (110, 110, 110), (225, 225, 225)
 BLUE, ORANGE = (0, 90, 170), (205, 85, 0)
 
 # Anchors at equal distances; the colours between are mixed.

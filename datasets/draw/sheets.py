@@ -106,7 +106,7 @@ def mistakes_sheet(
     """The 50 worst mistakes: of all N pictures, those most surely taken for something else.
 
     images (N, C, H, W) or (N, H, W), uint8 or floats in [0, 1]; truth, guess and the
-    probability of the guess (N,). Raises ValueError for other shapes or labels.
+    probability of the guess (N,). Raises ValueError for other shapes.
     """
     N = len(images)
     if not len(truth) == len(guess) == len(probability) == N:

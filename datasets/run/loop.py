@@ -109,7 +109,7 @@ class Run:
         self.learnt = images.X_train, images.y_train
         steps = suit(self.options, max(1, len(images.X_train)))
         if not self.only_load:
-            self.told = f"; {len(images.X_train):,} images, {steps:,} steps an epoch"
+            self.told = f"; {len(images.X_train):,} images, steps in an epoch: {steps:,}"
         return images
 
     def _none(self) -> Images | None:

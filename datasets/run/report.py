@@ -68,8 +68,8 @@ def learnt_nothing(history: list[dict[str, float]], guess: Integers, K: int) -> 
     seen = "every image is taken for one class" if one else "it is no better than guessing"
     return (
         f"nothing was learnt: the loss is {history[-1]['loss']:.2f}, that of guessing among {K} "
-        f"classes is {np.log(K):.2f}, and {seen}; --lr is likely too large (hidden neurons that "
-        "are 0 for every image) or too small: try a tenth, then ten times as much"
+        f"classes is {np.log(K):.2f}, and {seen}; --lr is too large (hidden neurons that are 0 "
+        "for every image), too small, or the run too short: try a tenth, then more --epochs"
     )
 
 

@@ -49,7 +49,7 @@ def learn(
         help="Count down, and mark whenever the file is saved.")] = None,
     to: Annotated[Path | None, option("--to", metavar="FILE", help="Another name.")] = None,
     prove: Annotated[bool, option("--proof",
-        help="Write nothing: mark 200 submissions whose marks are known.")] = False,
+        help="Write nothing: mark some 70 files whose marks are known.")] = False,
     seed: Seed = None,
 ) -> None:  # fmt: skip
     """Write an exercise into this folder: our source with E1 to E9 taken out."""

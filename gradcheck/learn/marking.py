@@ -17,15 +17,17 @@ import numpy as np
 from gradcheck.case import Array, Case, distinct_values
 from gradcheck.core import STEP, CannotCheck
 from gradcheck.judge import judge_widely
-from gradcheck.learn import units
+from gradcheck.learn import chain, units
 from gradcheck.learn.learner import Blank, Learner, Trouble
 from gradcheck.learn.units import UNITS, Unit
+from gradcheck.ours.momentum import update_case
 from gradcheck.report import Report
 
 __all__ = ["Mark", "Marks", "mark_file", "target_of", "blanks_of", "lines"]
 
 RIGHT, WRONG, NOT_YET, WAITS = "right", "wrong", "not yet", "waits for"
 STEPS = itertools.count()  # numbers for scopes
+LARGEST = 1_000_000  # bytes of a file
 Given = dict[str, Array]
 
 
@@ -175,8 +177,25 @@ class Attempt:
             except (NameError, TypeError, ValueError):  # made of an output that is blank, or odd
                 self.wait([equation])
                 continue
-            self.settle(equation, *compared(name, value, expected))
+            verdict, *says = compared(name, value, expected)
+            if verdict == WRONG and self.unit.owner == "update":
+                says += self.explain_update()
+            self.settle(equation, verdict, *says)
         return all(self.verdicts[e][0] == RIGHT for e in outputs.values())  # none: all known
+
+    def explain_update(self) -> list[str]:
+        """E9 is linear in W, V and dW: which factor is another one tells the mistake."""
+
+        def update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple:
+            given = {**self.arrays, "W": W, "V": V, "dW": dW}
+            out = self.learner.ask(next(STEPS), self.unit.forward, given)
+            return out["W"], out["V"]
+
+        try:
+            report = judge_widely(update_case(update, np.random.default_rng(0)))
+        except (Trouble, ValueError, TypeError):
+            return []
+        return list(dict.fromkeys(f"looks like: {row.cause}" for row in report.rows if row.cause))
 
     def given(self) -> Given:
         return {**self.arrays, **self.known}
@@ -237,7 +256,7 @@ class Attempt:
 
     def case(self, names: list[str]) -> Case:
         """The unit as the checker knows it."""
-        moved = {name: self.arrays[name] for name in names}
+        moved = {name: self.arrays[name] for name in sorted(names, key=lambda k: k != "X")}
         N = self.arrays["X"].shape[self.axis] if "X" in self.arrays else 0
         sizes = {"classes": self.known["y"].shape[1 - self.axis]} if self.known else {}
         inputs = tuple(k for k in ("X",) if k in moved)
@@ -353,8 +372,16 @@ def mark_unit(
 
 
 def judge(attempt: Attempt) -> None:
-    from gradcheck.learn import chain
+    """Forward, then backward; what is odd beyond judging is wrong."""
+    unit = attempt.unit
+    try:
+        judge_parts(attempt)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        attempt.settle(equations(unit)[0], WRONG, f"this cannot be judged: {error}"[:200])
+        attempt.wait(equations(unit))
 
+
+def judge_parts(attempt: Attempt) -> None:
     unit = attempt.unit
     if attempt.forward() and unit.backward:
         attempt.backward()
@@ -372,6 +399,8 @@ class Marks(list[Mark]):
 
 def mark_file(path: Path, target: str | None = None, seconds: float = 60.0) -> Marks:
     """All marks of a file. Raises CannotCheck where nothing says which exercise it is."""
+    if path.stat().st_size > LARGEST:
+        raise CannotCheck(f"{path}: expected a file of at most 1 MB, got {path.stat().st_size:,}")
     source = path.read_text(encoding="utf-8", errors="replace")
     target, marks = target or target_of(source), Marks()
     if target is None:

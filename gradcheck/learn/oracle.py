@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+import tokenize
 import traceback
 from numbers import Real
 from types import ModuleType
@@ -125,7 +126,7 @@ class Blanks(ast.NodeTransformer):
 
 def load(path: str) -> dict[str, Any]:
     """The names of the learner's file, run under another name than __main__."""
-    with open(path, encoding="utf-8") as file:
+    with tokenize.open(path) as file:
         source = file.read()
     module = ModuleType("learner")
     module.__file__ = path
@@ -162,7 +163,7 @@ def trouble(error: BaseException, path: str) -> dict[str, Any]:
     if isinstance(error, SyntaxError) and error.filename == path:
         line, code = error.lineno, (error.text or "").strip()
     said = f"{type(error).__name__}: {error}".strip().splitlines()[0][:200]
-    return {"error": said, "line": line, "code": code}
+    return {"error": said, "line": line, "code": (code or "")[:100]}
 
 
 def answer(question: dict[str, Any], names: dict[str, Any], scopes: dict[int, dict]) -> Any:

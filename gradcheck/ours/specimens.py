@@ -14,6 +14,7 @@ import functional_net
 import net
 from gradcheck.case import Array, Case, distinct_values
 from gradcheck.ours import adapters
+from gradcheck.ours.momentum import update_case
 
 __all__ = [
     "CASES",
@@ -57,7 +58,7 @@ def functional_cases(rng: Random) -> Iterator[Case]:
     for loss in losses:
         X, y, params = distinct_values((N, D), rng), onehot(N, K, rng), functional_params(rng)
         yield adapters.functional_case(params, X, y, f"net, {loss}", loss)
-    yield adapters.update_case(adapters.functional_update, rng)
+    yield update_case(adapters.functional_update, rng)
 
 
 # --- net ----------------------------------------------------------------------
@@ -97,7 +98,7 @@ def net_cases(rng: Random) -> Iterator[Case]:
     yield adapters.net_case(net_model(rng, [*deep, K]), X, y, "net, cross-entropy")
     squared = net_model(rng, [D, H, "TanhLayer", K], net.MeanSquaredError())
     yield adapters.net_case(squared, X.copy(), y, "net, squared error")
-    yield adapters.update_case(adapters.net_update, rng)
+    yield update_case(adapters.net_update, rng)
 
 
 # --- cnn ----------------------------------------------------------------------
@@ -174,7 +175,7 @@ def cnn_cases(rng: Random) -> Iterator[Case]:
     yield adapters.cnn_case(
         cnn_other(rng), X.copy(), distinct_values((3, N), rng), "net, squared error"
     )
-    yield adapters.update_case(adapters.cnn_update, rng)
+    yield update_case(adapters.cnn_update, rng)
 
 
 CASES = {"functional": functional_cases, "net": net_cases, "cnn": cnn_cases}

@@ -267,7 +267,7 @@ def _is_number(value: Any) -> bool:
 
 def _tensor(parts: list[Any]) -> str:
     """An autograd: how it can be checked."""
-    kinds = [type(p).__name__ for p in parts if hasattr(p, "backward") and hasattr(p, "data")]
+    kinds = [type(p).__name__ for p in parts if hasattr(type(p), "backward")]
     if not kinds:
         return ""
     T = kinds[0]

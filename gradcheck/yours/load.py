@@ -78,7 +78,7 @@ def undisturbed() -> Iterator[None]:
 def _seeded_rng(seed: Any = None) -> np.random.Generator:
     """In the place of default_rng: no seed, or one of the clock, is new chance in every call."""
     ours = _seeded_rng.seed  # type: ignore[attr-defined]
-    return DEFAULT_RNG(ours if seed is None or isinstance(seed, int) else seed)
+    return DEFAULT_RNG(ours if seed is None or isinstance(seed, (int, np.integer)) else seed)
 
 
 _seeded_rng.seed = 0  # type: ignore[attr-defined]

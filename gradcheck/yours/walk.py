@@ -134,13 +134,11 @@ def same(u: Any, v: Any) -> bool:
 
 def label(thing: Any, path: Path) -> str:
     """How the table calls an array: W for params["W"] or W.data, inner.W for a layer inside."""
-    words = []
+    words, path = [], path[:-1] if len(path) > 1 and path[-1] in VALUE else path
     for k, key in enumerate(path):
         holds_names = k + 1 < len(path) and isinstance(path[k + 1], str)
         if not (holds_names and isinstance(get(thing, path[: k + 1]), dict)):
             words.append(key)
-    if len(words) > 1 and words[-1] in VALUE:
-        words.pop()
     return re.sub(r"\.(\d+)", r"[\1]", ".".join(map(str, words)))
 
 

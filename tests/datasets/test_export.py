@@ -14,7 +14,7 @@ import functional_net
 from datasets.__main__ import app
 from datasets.export.network import sample_shape, scores, steps
 from datasets.export.torch import write_torch
-from datasets.store.weights import save_weights
+from datasets.store.weights import About, save_weights
 
 RNG = np.random.default_rng(0)
 
@@ -205,3 +205,11 @@ def test_a_script_that_is_there_is_not_overwritten(saved, tmp_path):
 def test_other_endings_are_refused(saved, tmp_path):
     result = CliRunner().invoke(app, ["export", *saved[0], "--to", str(tmp_path / "net.pb")])
     assert "--to: expected a name that ends in .onnx or .py" in str(result.exception)
+
+
+def test_a_file_that_knows_its_images_needs_no_size(tmp_path):
+    net, shape = NETS["colour, odd sizes"]
+    about = About(("ant", "bee", "cat", "dog", "elk"), shape, "fitted")
+    save_weights(tmp_path / "w.h5", net.get_weights(), about=about)
+    said = export([str(tmp_path / "w.h5")], tmp_path / "net.py")
+    assert "inputs (N, 3, 15, 22)" in said and "classes: ant, bee, cat, dog, elk" in said

@@ -20,7 +20,6 @@ from datasets.read.picture import decode
 from datasets.store.files import printable
 
 links = pytest.mark.skipif(os.name == "nt", reason="links need a right on Windows")
-FUZZ = int(os.environ.get("FUZZ", "1"))  # multiplies the number of damaged pictures
 FORMATS = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "gif": "GIF", "webp": "WEBP", "tif": "TIFF"}
 
 
@@ -533,7 +532,7 @@ def test_large_pictures_are_brought_to_64_pixels_and_asking_for_more_helps(tmp_p
     assert images.shape == (2, 1, 300, 600) and not notes
 
 
-@pytest.mark.parametrize(("shape", "inner"), [((40, 20), (8, 4)), ((10, 20), (4, 8))])
+@pytest.mark.parametrize(("shape", "inner"), [((40, 20), (8, 4)), ((20, 40), (4, 8))])
 def test_other_proportions_are_fitted_in_and_not_squashed(tmp_path, shape, inner):
     pixels = grey(200, shape)
     pixels[shape[0] // 4 : -shape[0] // 4, shape[1] // 4 : -shape[1] // 4] = 0
@@ -556,49 +555,6 @@ def test_more_than_memory_should_hold(folder, monkeypatch):
 def test_a_bad_image_size(folder, image_size):
     with pytest.raises(ValueError, match=r"image_size is expected to be .H, W., each 1 or more"):
         read_folder(folder, image_size)
-
-
-# --- fuzz ----------------------------------------------------------------------------
-
-
-def damaged(whole: bytes, rng: np.random.Generator) -> bytes:
-    """Cut, overwritten in a few places, or with a piece repeated."""
-    data = bytearray(whole)
-    match rng.integers(4):
-        case 0:
-            del data[rng.integers(len(data)) :]
-        case 1:
-            for at in rng.integers(0, len(data), rng.integers(1, 9)):
-                data[at] = rng.integers(256)
-        case 2:
-            at = rng.integers(len(data))
-            data[at:at] = data[: rng.integers(len(data))]
-        case _:
-            for at in rng.integers(0, min(60, len(data)), 3):  # the header: sizes, depths, lengths
-                data[at] = rng.choice([0, 1, 127, 128, 255])
-    return bytes(data)
-
-
-def fuzz_bytes(rng: np.random.Generator) -> bytes:
-    if rng.random() < 0.1:
-        return rng.bytes(rng.integers(200))
-    kind = list(FORMATS.values())[rng.integers(6)]
-    whole = picture_bytes(kind, rng, ("RGB", "L", "1")[rng.integers(3)])
-    return damaged(whole, rng)
-
-
-def test_damaged_pictures_end_in_one_documented_error(folder):
-    rng = np.random.default_rng(0)
-    refused = 0
-    for _ in range(200 * FUZZ):
-        (folder / "b" / "2.png").write_bytes(fuzz_bytes(rng))
-        try:
-            images = read_folder(folder, (8, 8)).images
-            assert images.shape in ((4, 1, 8, 8), (4, 3, 8, 8))
-        except ValueError as error:
-            assert "2.png: " in str(error) and str(error).count("\n") == 1
-            refused += 1
-    assert refused > 60 * FUZZ
 
 
 # --- split ---------------------------------------------------------------------------

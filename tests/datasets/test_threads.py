@@ -102,3 +102,21 @@ def test_the_same_bits_from_one_core_and_from_two():
         env = os.environ | {"OPENBLAS_NUM_THREADS": threads}
         outputs.add(subprocess.check_output([sys.executable, "-c", TRAIN], cwd=ROOT, env=env))
     assert len(outputs) == 1
+
+
+@pytest.mark.parametrize(("words", "expected"), [([], 1), (["--threads", "2"], 2)])
+def test_the_commands_take_one_thread_or_those_of_the_option(words, expected, monkeypatch):
+    import functional_net
+
+    seen, step = set(), functional_net.step
+
+    def spy(*args):
+        seen.add(now())
+        return step(*args)
+
+    monkeypatch.setattr(functional_net, "step", spy)
+    options = ["--train_size", "40", "--epochs", "1", *words]
+    monkeypatch.setattr(sys, "argv", ["functional_net.py", *options])
+    with pytest.raises(SystemExit) as end:
+        functional_net.app()
+    assert not end.value.code and seen == {expected}

@@ -60,6 +60,11 @@ def test_each_help_fits_a_screen(name):
     assert not any(line.endswith("...") for line in lines[1:])  # nothing is cut off
 
 
+def test_the_help_of_all_fits_a_screen():
+    lines = run("-h").stdout.splitlines()
+    assert len(lines) <= 24 and max(map(len, lines)) <= 80 and "  own " in "\n".join(lines)
+
+
 @pytest.mark.parametrize(
     ("args", "first"),
     [

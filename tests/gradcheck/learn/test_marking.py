@@ -186,6 +186,8 @@ def test_a_class_is_marked_each_by_itself(tmp_path):
     for name, text in files.items():
         (tmp_path / f"{name}.py").write_text(text)
     (tmp_path / "gus").mkdir()
+    (tmp_path / "marks").mkdir()
+    (tmp_path / "marks" / "marks.csv").write_text("of last time")
     graded = list(grading.grade(tmp_path, seconds=15.0))
     assert [g.name for g in graded] == sorted([*files, "gus"])
     by = {g.name: g for g in graded}
@@ -208,3 +210,22 @@ def test_a_class_is_marked_each_by_itself(tmp_path):
 def test_an_empty_folder_is_told(tmp_path):
     with pytest.raises(CannotCheck, match="expected files or folders with submissions"):
         list(grading.grade(tmp_path))
+
+
+ODD = {
+    "a dictionary of its own": "dict = list",
+    "nan": "def forward(params, X): return X * np.nan, X * np.nan, X * np.nan",
+    "complex": "def update(*a): return [x * 1j for x in a[0]], a[1]",
+    "strings": "def cross_entropy(logits, y): return 'a', 'b'",
+    "too many": "def backward(*a): return Params(*[np.zeros((3000, 3000))] * 4)",
+    "a million lines": "x = 0\n" * 200_000,
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_is_odd_is_wrong_and_never_an_error_of_ours(tmp_path, name):
+    (tmp_path / "a.py").write_text(f"{handout('functional')}\n{ODD[name]}\n")
+    (tmp_path / "b.py").write_bytes(b"# caf\xe9\n")
+    odd, latin = grading.grade(tmp_path, seconds=20.0)
+    assert odd.right == latin.right == 0 and "does not run" in latin.said
+    assert "at most 1 MB" in odd.said or odd.marks
