@@ -128,7 +128,6 @@ $("pick").addEventListener("click", (event) => {
   else pick(0, x);
 });
 $("steepest").addEventListener("click", () => {
-  const { data, columns } = now.grads[$("array").value], sizes = data.map(Math.abs);
-  const i = sizes.indexOf(sizes.reduce(larger));
+  const { data, columns } = now.grads[$("array").value], i = top_of(data);
   pick(Math.floor(i / columns), i % columns);
 });

@@ -41,6 +41,12 @@ function picture(values) {
   });
 }
 
+/** Where the largest value lies, signs aside. */
+function top_of(values) {
+  const sizes = Array.from(values, Math.abs);
+  return sizes.indexOf(sizes.reduce(larger));
+}
+
 const column = (W, c) => Float64Array.from({ length: W.rows }, (_, r) => at(W, r, c));
 
 /** H values in the order of the tiles: about as many rows as columns. */

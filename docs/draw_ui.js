@@ -21,7 +21,7 @@ const EXAMPLES = { // strokes of x, y, x, y, ...
 
 const { shape, ...packets } = file;
 const first_params = each(packets, unpacked);
-const now = { params: first_params, velocity: zeros(first_params), losses: [], target: 0, told: false, neuron: 0, shown: null, pinned: null };
+const now = { params: first_params, velocity: zeros(first_params), losses: [], target: 0, told: false, shown: null, pinned: null };
 
 function one_hot(k) {
   return matrix(1, K, (_, c) => +(c === k));
@@ -40,6 +40,7 @@ function think() {
   Object.assign(now, cross_entropy(now.logits, now.y));
   now.grads = backward(now.params, now.X, now.Z1, now.A1, now.dlogits);
   now.dX = input_gradient(now.params, now.Z1, now.dlogits);
+  now.steepest = top_of(now.grads.b1.data); // the neuron with the largest dZ1
 }
 
 function answer() {
@@ -224,8 +225,8 @@ function connect(element, what) {
   element.addEventListener("click", () => {
     const same = now.pinned && Object.entries(what).every(([key, value]) => now.pinned[key] === value);
     now.pinned = same ? null : what;
-    if ("neuron" in what) { now.neuron = what.neuron; show_gradient_of_neuron(); choose(); }
     point(same ? null : what);
+    show_gradient_of_neuron();
   });
 }
 
@@ -322,8 +323,9 @@ function show_backward() {
 }
 
 function show_gradient_of_neuron() {
-  paint_signed($("dW1"), ROWS, COLUMNS, picture(column(now.grads.W1, now.neuron)));
-  $("dW1-note").textContent = `The column of neuron ${now.neuron}: X times its dZ1 = ${short(now.grads.b1.data[now.neuron])}. Press a tile above for another.`;
+  const h = now.pinned?.neuron ?? now.steepest;
+  paint_signed($("dW1"), ROWS, COLUMNS, picture(column(now.grads.W1, h)));
+  $("dW1-note").textContent = `The column of neuron ${h}: X times its dZ1 = ${short(now.grads.b1.data[h])}. Press a tile above for another.`;
 }
 
 // --- learn ---------------------------------------------------------------------------------------

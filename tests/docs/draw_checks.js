@@ -170,6 +170,12 @@ for (const element of [nine, tile]) {
   element.click();
   check("a second press lets go", pixels_of("seen") === plain && element.ariaPressed === "false", element.outerHTML);
 }
+check("the gradient of a neuron", $("dW1-note").textContent.includes(`neuron ${now.steepest}:`), $("dW1-note").textContent);
+const another = pixels_of("dW1"), awake = now.Z1.data.findIndex((z, h) => z > 0 && h !== now.steepest);
+tiles[awake].click();
+check("the gradient of a neuron", $("dW1-note").textContent.includes(`neuron ${awake}:`), $("dW1-note").textContent);
+tiles[awake].click();
+check("the gradient of a neuron", pixels_of("dW1") === another, "let go");
 nine.focus();
 const votes = tiles.map((each) => [each.classList.contains("for"), each.classList.contains("against")]);
 check("neurons for and against a class", votes.some(([f]) => f) && votes.some(([, a]) => a) && !votes.some(([f, a]) => f && a), "none");
