@@ -38,8 +38,9 @@ OLD_NAMES = (
     "collections.Hashable = collections.abc.Hashable; "
 )
 CHECK = OLD_NAMES + "import runpy; runpy.run_module('gradcheck', run_name='__main__')"
-# Packages of these code bases that plot, print, load or cache, and may be absent.
-DECORATION = "matplotlib terminaltables progressbar mpl_toolkits skimage nnfs past sklearn gym PIL"
+# What these code bases import to plot, print, load or compile, and what may be absent.
+DECORATION = """matplotlib terminaltables progressbar mpl_toolkits skimage nnfs past sklearn gym PIL
+    numba tqdm nnet.convnet.conv nnet.convnet.pool"""
 
 
 @dataclass
@@ -107,7 +108,7 @@ class Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """A stand-in for a package that only plots, prints or loads."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        known = name.split(".")[0] in DECORATION.split()
+        known = {name, name.split(".")[0]} & {*DECORATION.split()}
         return importlib.util.spec_from_loader(name, self, is_package=True) if known else None
 
     def create_module(self, spec: Any) -> Any:
@@ -288,7 +289,8 @@ def finding(folder: Path, name: str, commit: str, one: Tried) -> str:
     line = line_of(folder / name.split("/")[1], one)
     link = f"https://github.com/{name}/blob/{commit}/{one.file}#L{line}"
     where = f"[{name.split('/')[1]}, {one.file.split('/')[-1]}:{line}]({link})"
-    cells = [where, f"`{one.title}`", ", ".join(one.arrays) or "a rule", one.said, one.confirmed]
+    wrong = ", ".join(one.arrays) or "a rule"
+    cells = [where, f"`{one.title}`", wrong, one.said, one.confirmed or "-"]
     return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 
 
