@@ -76,7 +76,8 @@ def agree(everybody: dict[str, Contender]) -> None:
     (ours, (losses, hits)), *others = found.items()
     for name, (got, right) in others:
         close = np.allclose(got, losses, rtol=everybody[name].rtol, atol=1e-5)
-        if not close or right not in (hits, None):
+        # Where two scores differ by rounding alone, a hit more or less is no other work.
+        if not close or (right is not None and abs(right - hits) > 2):
             raise ValueError(
                 f"{everybody[ours].work.name}: {name} does other work than {ours}: losses "
                 f"{np.round(got, 5).tolist()}, hits {right}; "
