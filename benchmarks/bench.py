@@ -77,7 +77,7 @@ def agree(everybody: dict[str, Contender]) -> None:
     for name, (got, right) in others:
         close = np.allclose(got, losses, rtol=everybody[name].rtol, atol=1e-5)
         # Where two scores differ by rounding alone, a hit more or less is no other work.
-        if not close or (right is not None and abs(right - hits) > 2):
+        if not close or (right is not None and abs(right - (hits or 0)) > 2):
             raise ValueError(
                 f"{everybody[ours].work.name}: {name} does other work than {ours}: losses "
                 f"{np.round(got, 5).tolist()}, hits {right}; "
