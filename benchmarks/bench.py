@@ -7,6 +7,7 @@ batches, the same hits. Ours takes part twice: the ratio of the two is the noise
 """
 
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -168,10 +169,11 @@ def details(times: Times) -> str:
     return timing.table(head, [[name, *row] for name, own in times.items() for row in rows(own)])
 
 
-def write(path: Path, by_threads: dict[str, Times], rounds: int, quick: bool) -> None:
-    """The tables as Markdown."""
+def write(path: Path, by_threads: dict[str, Times], quick: bool) -> None:
+    """The tables as Markdown, under the command that measured them."""
+    command = shlex.join(["python", "benchmarks/bench.py", *sys.argv[1:]])
     text = [
-        f"Measured by `python benchmarks/bench.py --rounds {rounds}` on {timing.machine()}. "
+        f"Measured by `{command}` on {timing.machine()}. "
         "2.00 (1.90-2.10) means twice our time: the median over the rounds, its 95 % interval."
     ]
     text += [f"- {name}: {pick(name, quick).title}" for name in next(iter(by_threads.values()))]
@@ -235,7 +237,7 @@ def main(
     print(f"\n{timing.machine()}")
     complete = [names, wanted, threads] == [list(NAMES), list(PEERS), "both"] and not quick
     if path := to or (RESULTS if complete else None):
-        write(path, by_threads, rounds, quick)
+        write(path, by_threads, quick)
         print(f"written: {path}")
 
 
