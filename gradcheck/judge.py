@@ -13,9 +13,9 @@ from gradcheck.case import (
     check_case,
     choose_upstream,
     directions,
+    forgive_epsilon,
     upstream,
 )
-from gradcheck.core import RIGHT, RTOL, Result
 from gradcheck.explain import explain
 from gradcheck.report import Report, Row
 from gradcheck.yours.own import Own
@@ -54,10 +54,10 @@ def _rows(
     case: Case, checked: Checked, notes: list[str], tolerant: bool, said: str = ""
 ) -> list[Row]:
     """One row for every array; a wrong one with its cause."""
-    rows = []
-    for name, result in checked.results.items():
-        if tolerant or checked.dy.ndim < 2:  # a loss, or one of every sample
-            result = _forgive_epsilon(name, result, notes)
+    rows, results = [], checked.results
+    if tolerant or checked.dy.ndim < 2:  # a loss, or one of every sample
+        results = forgive_epsilon(results, notes)
+    for name, result in results.items():
         row = Row(name + said, case.arrays[name].shape, result, sampled=checked.sampled)
         if not row.ok:
             row.cause = explain(case, name, checked)
@@ -89,26 +89,6 @@ def _wrong_alone(part: Case, dy: Array | None, rng: np.random.Generator) -> str 
     if bad:
         return f"d{bad[0]}, {explain(part, bad[0], checked) or 'no known pattern'}"
     return next(iter(rules.breaches(part, checked.dy, rng)), None)
-
-
-def _forgive_epsilon(name: str, r: Result, notes: list[str]) -> Result:
-    """An epsilon of a loss, log(p + 1e-7), that its gradient p - y leaves out, is a note.
-
-    It shrinks every entry a little, and not all by one factor, which would be another mistake.
-    """
-    if not r.wrong.any() or r.backprop.shape != r.numeric.shape:
-        return r
-    floor = r.noise / RTOL
-    off = abs(r.backprop - r.numeric) / (abs(r.numeric) + floor)
-    share = np.sign(r.backprop) * (r.backprop - r.numeric) / (abs(r.numeric) + floor)
-    shrinks = share.min() > -RTOL and share.max() < 1e-3 and np.ptp(share) > share.max() / 10
-    if not (off.max() < 1e-5 or (shrinks and off.max() < 1e-3)):  # a zero shrinks by all of it
-        return r
-    notes.append(
-        f"d{name} is right to {-np.log10(off.max()):.0f} digits: it leaves out an epsilon of the "
-        "loss, as in log(p + 1e-7), or a constant is rounded"
-    )
-    return r._replace(words=np.where(r.wrong, RIGHT, r.words))
 
 
 # --- beyond one point ---------------------------------------------------------

@@ -152,6 +152,7 @@ class Life:
         sources |= {f"held {p}": a for p, a in walk(self.thing) if isinstance(a, np.ndarray)}
         sources |= {"rate": 1.0, "optimizer": Optimizer(), "out": self.outputs[0], "flag": True}
         rest = [*self.outputs[max(1, self.call.upstreams) :], *self.rest]
+        rest = self.rest if len(self.rest) == 1 else rest  # what is no array is the cache
         sources["cache"] = rest[0] if len(rest) == 1 else tuple(rest)
         sources["context"] = next((v for v in given.values() if isinstance(v, Context)), None)
         shapes = [np.shape(out) for out in self.outputs[: max(1, self.call.upstreams)]]

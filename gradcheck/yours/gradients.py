@@ -16,7 +16,11 @@ Sources = dict[str, list[Path]]  # array -> where its gradients are, to be added
 
 
 def find_gradients(
-    call: Call, life: Life, before: dict[Path, Any], wanted: dict[str, list[Path]]
+    call: Call,
+    life: Life,
+    before: dict[Path, Any],
+    wanted: dict[str, list[Path]],
+    by_place: bool = True,
 ) -> Sources:
     """For each wanted array (an input: no paths) where backward leaves its gradient.
 
@@ -51,7 +55,8 @@ def find_gradients(
     for name, paths in wanted.items():  # one memory under several names: gradients add up
         if len(paths) > 1 and (tied := _tied(paths, life, thing, changed)):
             found[name] = tied
-    _by_place(found, wanted, shapes, returned)
+    if by_place:
+        _by_place(found, wanted, shapes, returned)
     return found
 
 

@@ -66,7 +66,7 @@ def _array(
         if kind == "const":
             return distinct_values(sizes, rng, scale).view(Constant)
         if kind == "positive":
-            return (distinct_values(sizes, rng) + 1.1) / 2.2
+            return (distinct_values(sizes, rng) + 1.25) / 2.5
         if re.fullmatch(r"int[1-9]\d*", kind):
             return rng.integers(int(kind[3:]), size=sizes)
     raise CannotCheck(

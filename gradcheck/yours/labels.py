@@ -103,7 +103,7 @@ def domains(
     rng = np.random.default_rng(seed)
     real = [k for k, v in given.items() if is_real(v) and k != label]
     if real:
-        unit = {k: (distinct_values(given[k].shape, rng) + 1.1) / 2.2 for k in real}
+        unit = {k: (distinct_values(given[k].shape, rng) + 1.25) / 2.5 for k in real}
         yield "positive", given | unit
         rows = min((len(v) for _, v in walk(thing) if is_real(v) and v.ndim == 2), default=3)
         yield "whole", given | {real[0]: rng.integers(rows, size=given[real[0]].shape)}

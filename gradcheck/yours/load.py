@@ -1,5 +1,7 @@
 """A learner's file: import it, find what is named in it, build it, make its inputs."""
 
+import __future__
+
 import contextlib
 import importlib
 import importlib.machinery
@@ -186,6 +188,8 @@ def _import_file(path: Path) -> types.ModuleType:
         root = root if root != path.parent else path.parents[up]
     inside = root != path.parent
     nearby = [path.parent, *list(path.parents)[1:4]]
+    named = set(re.findall(r"^\s*(?:from|import)\s+(\w+)\.", source, re.MULTILINE))
+    nearby = [f for f in nearby if f.name not in named or not (f / f"{f.name}.py").is_file()]
     folders = [root, *nearby] if inside else nearby  # a package's module may bear its name
     sys.path[:0] = [str(folder) for folder in dict.fromkeys(folders)]
     if relative:
@@ -209,7 +213,8 @@ class _Wide(importlib.machinery.SourceFileLoader):
         wide = re.sub(r"(dtype\s*=\s*|astype\(\s*)(['\"])f4?\2", r"\1'd'", wide)
         if wide != source:
             _FINDER.widened.append(Path(path).name)
-        return compile(wide, path, "exec", dont_inherit=True)
+        unread = __future__.annotations.compiler_flag  # np.mat in a signature is gone from NumPy 2
+        return compile(wide, path, "exec", unread, dont_inherit=True)
 
 
 class _Missing(types.ModuleType):

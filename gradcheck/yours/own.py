@@ -12,7 +12,7 @@ from gradcheck.yours.call import Call, Life
 from gradcheck.yours.gradients import Sources, find_gradients, parts
 from gradcheck.yours.probe import moving, scatter
 from gradcheck.yours.signature import STRONG
-from gradcheck.yours.walk import Path, get, is_real, label, likeness, put, same, walk
+from gradcheck.yours.walk import Path, get, groups, is_real, label, likeness, put, same, walk
 
 __all__ = ["Options", "Own"]
 
@@ -45,6 +45,7 @@ class Own:
     breaches: list[str] = field(default_factory=list)
     sources: Sources = field(default_factory=dict)
     steps: set[str] = field(default_factory=set)  # backward itself moves these
+    optimised: list[str] = field(default_factory=list)  # and these by a step that is no gradient
     arrays: dict[str, Array] = field(default_factory=dict)
 
     # --- what there is to check
@@ -66,6 +67,7 @@ class Own:
         self._numbers(life)
         self._steps(life, before)
         self._unnamed(life, before)
+        self._still(life, before)
         self.arrays = dict(self.inputs)
         scatter(
             call, [self.params[n][0] for n in self.params if n in self.sources], self.options.seed
@@ -139,7 +141,9 @@ class Own:
         for name, paths in self.params.items():
             path = paths[0]
             if path in before and not same(before[path], get(life.thing, path)):
-                if name not in self.sources:
+                if name not in self.sources and self._is_normalised(path):
+                    self.optimised.append(name)
+                elif name not in self.sources:
                     self.sources[name] = [path]
                     self.steps.add(name)
                 elif self.call.upstreams and self._moves_without_upstream(path):
@@ -153,12 +157,21 @@ class Own:
                 f"backward itself updates {said}: the gradient is taken from that step"
             )
 
-    def _moves_without_upstream(self, path: Path) -> bool:
+    def _step(self, path: Path, scale: float) -> Array:
+        """How far backward moves a parameter, for so many times an upstream gradient."""
         life = Life(self.call)
-        y = life.forward()
+        dy = upstream(life.forward(), np.random.default_rng(1))
         old = np.array(get(life.thing, path))
-        life.backward(np.zeros(np.shape(y)))
-        return not same(old, get(life.thing, path))
+        life.backward(scale * dy)
+        return old - get(life.thing, path)
+
+    def _moves_without_upstream(self, path: Path) -> bool:
+        return bool(self._step(path, 0).any())
+
+    def _is_normalised(self, path: Path) -> bool:
+        """An optimizer's step, as Adam's: its length does not follow dY, its direction does."""
+        once, twice, back = (self._step(path, k) for k in (1, 2, -1))
+        return np.allclose(twice, once, 1e-3, 0) and np.allclose(back, -once, 1e-3, 0)
 
     def _unnamed(self, life: Life, before: dict[Path, Array]) -> None:
         """What only the numbers tell: an unnamed array that fits, or one gradient of several."""
@@ -178,6 +191,16 @@ class Own:
                 self.sources[name] = fitting[:1]
                 left.remove(fitting[0])
 
+    def _still(self, life: Life, before: dict[Path, Array]) -> None:
+        """Arrays that have a gradient, and do not move the output at this point."""
+        thing, moved = self.call.thing, [p for paths in self.params.values() for p in paths]
+        still = [p for p in groups(thing) if p[0] not in moved] if thing is not None else []
+        called = {label(thing, paths[0]): paths for paths in still}
+        found = find_gradients(self.call, life, before, called, by_place=False)
+        taken = [p for paths in self.sources.values() for p in paths]
+        if names := [n for n, paths in found.items() if paths[0] not in taken]:
+            self.notes.append(f"{', '.join(names)} does not move the output here: not checked")
+
     def _fits(self, array: Array, paths: list[Path]) -> bool:
         """Does the sum of what is held there agree with the slopes along two directions?"""
         rng, life = np.random.default_rng(0), Life(self.call)
@@ -196,6 +219,12 @@ class Own:
 
     def _lost(self, y: Array, life: Life) -> None:
         lost = [name for name in self.params if name not in self.sources]
+        if self.optimised:
+            self.notes.append(
+                f"backward updates {', '.join(self.optimised)} by a step as long for twice the "
+                "upstream gradient, as Adam does: no gradient, not checked (give it plain SGD)"
+            )
+        lost = [name for name in lost if name not in self.optimised]
         expected = [n for n in lost if PARAMETER.fullmatch(n.rsplit(".", 1)[-1])]
         found = sorted(name for name in self.sources)
         if expected and (self._is_layer(y) or set(found) & set(self.params)):

@@ -97,10 +97,13 @@ def bind_forward(function: Any, inputs: list[Any]) -> tuple[dict[str, Any], list
     return {name: bound[name] for name in order}, [n for n in missing if n not in bound]
 
 
-def bind_backward(function: Any, given: dict[str, Any]) -> tuple[dict[str, str], list[str]]:
+def bind_backward(
+    function: Any, given: dict[str, Any], returned: bool
+) -> tuple[dict[str, str], list[str]]:
     """(argument -> where its value comes from, arguments whose names tell nothing).
 
-    given: the arguments of forward, with the defaults that it has for them.
+    given: the arguments of forward, with the defaults that it has for them; returned: does it
+    return more than arrays?
     """
     known: dict[str, str] = {}
     unknown, spare = [], []
@@ -112,10 +115,10 @@ def bind_backward(function: Any, given: dict[str, Any]) -> tuple[dict[str, str],
             spare.append("*")
         elif p.name in ("ctx", "context"):
             known[p.name] = "context"
+        elif CACHE.fullmatch(p.name) and (returned or p.name not in given):
+            known[p.name] = "cache"
         elif p.name in given and (several or not required):
             known[p.name] = f"in {p.name}"
-        elif CACHE.fullmatch(p.name):
-            known[p.name] = "cache"
         elif _flag(p) is not None and type(p.default) in (bool, str):
             known[p.name] = "flag"
         elif RATE.fullmatch(p.name) and (several or not required):
