@@ -204,13 +204,11 @@ def forgive_epsilon(results: dict[str, Result], notes: list[str]) -> dict[str, R
     """
     off = {name: _shrinks_by(r) for name, r in results.items() if r.wrong.any()}
     shown = max((by for by in off.values() if by < 1e-3), default=0.0)
-    forgiven = {
-        name: results[name]._replace(
-            words=np.where(results[name].wrong, core.RIGHT, results[name].words)
-        )
-        for name, by in off.items()
-        if by < 1e-3 or _within(results[name], shown)
-    }
+    forgiven = {}
+    for name, by in off.items():
+        r = results[name]
+        if by < 1e-3 or _within(r, shown):
+            forgiven[name] = r._replace(words=np.where(r.wrong, core.RIGHT, r.words))
     if forgiven:
         notes.append(
             f"{', '.join('d' + name for name in forgiven)} is right to {-np.log10(shown):.0f} "
