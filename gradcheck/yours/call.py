@@ -3,7 +3,8 @@
 import copy
 import re
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from inspect import Parameter
 from typing import Any
 
@@ -14,9 +15,9 @@ from gradcheck.console import where
 from gradcheck.core import CannotCheck
 from gradcheck.yours.load import guarded, seeded
 from gradcheck.yours.signature import Context, arguments, is_code
-from gradcheck.yours.walk import Path, copied, get, is_real, put, same, walk
+from gradcheck.yours.walk import Path, copied, get, is_real, same, walk
 
-__all__ = ["Call", "Life", "Autograd", "tensor_class", "module_scope"]
+__all__ = ["Call", "Life", "tensor_advice", "module_scope"]
 
 
 class Optimizer:
@@ -28,38 +29,6 @@ class Optimizer:
         return w - grad
 
     __call__ = step = optimize = update
-
-
-class Autograd:
-    """A layer whose tensors differentiate themselves: backward of (out * dY).sum()."""
-
-    def __init__(self, layer: Any, forward: str, tensor: type) -> None:
-        self.layer, self.how, self.tensor = layer, forward, tensor
-
-    def forward(self, X: Array) -> Array:
-        self.x = self.tensor(X)
-        self.out = getattr(self.layer, self.how)(self.x)
-        return np.asarray(self.out.data)
-
-    def backward(self, dY: Array) -> Any:
-        (self.out * self.tensor(dY)).sum().backward()
-        grad = self.x.grad
-        return getattr(grad, "data", grad) if not isinstance(grad, np.ndarray) else grad
-
-    def zero_grad(self) -> None:
-        """Autograds add up until told otherwise."""
-        for path, grad in walk(self.layer):
-            if path[-1] == "grad":
-                put(self.layer, path, grad * 0)
-
-
-def tensor_class(thing: Any) -> type | None:
-    """The class of a parameter that has .data, .grad and .backward()."""
-    for path, _ in walk(thing):
-        owner = get(thing, path[:-1]) if path else None
-        if path and path[-1] == "data" and hasattr(owner, "grad"):
-            return type(owner) if callable(getattr(owner, "backward", None)) else None
-    return None
 
 
 # --- calls --------------------------------------------------------------------
@@ -100,6 +69,11 @@ class Call:
         """Of the first such argument."""
         return np.shape(self.given[self.first]) if self.first else ()
 
+    def copy(self) -> "Call":
+        """With an object and inputs of its own."""
+        given = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in self.given.items()}
+        return replace(self, thing=copied(self.thing), given=given)
+
     def function(self, which: str, thing: Any) -> Any:
         how = getattr(self, which)
         return getattr(thing, how) if isinstance(how, str) and not is_code(how) else how
@@ -113,6 +87,7 @@ class Life:
         self.outputs: list[Any] = []
         self.rest: list[Any] = []  # what forward returned besides arrays
         self.returned: Any = None
+        self.dy: Any = None  # as backward got it
         self.used = False  # a pass has been made: the next one starts with a reset
 
     def forward(self) -> Array:
@@ -224,7 +199,7 @@ class Life:
         if not self.outputs:
             kind = ", ".join(type(p).__name__ for p in parts) or "nothing"
             raise CannotCheck(
-                f"forward returned {kind}, expected an array or a number{_tensor(parts)}"
+                f"forward returned {kind}, expected an array or a number{tensor_advice(parts)}"
             )
         if self.call.backward is None:  # one function that returns (loss, gradients)
             self.outputs, self.rest = self.outputs[:1], [*self.outputs[1:], *self.rest]
@@ -266,15 +241,13 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (float, int, np.number)) and not isinstance(value, bool)
 
 
-def _tensor(parts: list[Any]) -> str:
-    """An autograd: how it can be checked."""
-    kinds = [type(p).__name__ for p in parts if hasattr(type(p), "backward")]
-    if not kinds:
-        return ""
-    T = kinds[0]
-    return (
+def tensor_advice(things: Iterable[Any]) -> str:
+    """How to check an autograd, if one of these is a tensor that differentiates itself."""
+    kinds = [type(thing).__name__ for thing in things if hasattr(type(thing), "backward")]
+    return "".join(
         f": of a {T}, say --forward 'layer({T}(X)).data' "
         f"--backward '(layer({T}(X)) * {T}(dY)).sum().backward()' --input 5,3:const"
+        for T in kinds[:1]
     )
 
 

@@ -66,12 +66,17 @@ def _array(
         if kind == "const":
             return distinct_values(sizes, rng, scale).view(Constant)
         if kind == "positive":
-            return (distinct_values(sizes, rng) + 1.25) / 2.5
+            return probabilities(sizes, rng)
         if re.fullmatch(r"int[1-9]\d*", kind):
             return rng.integers(int(kind[3:]), size=sizes)
     raise CannotCheck(
         f"--input {text!r}: expected a shape as 5,3 or 5,3:int7, 5,3:positive, 5,3:const"
     )
+
+
+def probabilities(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """From 0.1 to 0.9: nearer to 0 and 1 losses clip, on purpose."""
+    return (distinct_values(shape, rng) + 1.25) / 2.5
 
 
 def construct(thing: Any, name: str, args: str | None) -> Any:

@@ -145,7 +145,8 @@ def label(thing: Any, path: Path) -> str:
 def likeness(name: str, path: Path) -> int:
     """Does the last name on the way to an array say that it is the gradient of name?
 
-    3 for dW, grad_W, W_grad, dL_dW, grads["W"], W.grad; 2 for a word of the same meaning; else 0.
+    3 for dW, grad_W, W_grad, dL_dW, grads["W"], W.grad; 2 for a word of the same meaning; 1 for
+    the end of the name; else 0.
     """
     own = _word(name.rsplit(".", 1)[-1])
     words = [_word(str(key)) for key in path]
@@ -163,7 +164,10 @@ def likeness(name: str, path: Path) -> int:
         return 3 * (inside and own.rsplit("[", 1)[-1] == f"{words[-1]}]")
     if own in [b.strip("_") for b in bases]:
         return 3
-    return 2 if any({own, b.strip("_")} <= kin for b in bases for kin in KIN) else 0
+    if any({own, b.strip("_")} <= kin for b in bases for kin in KIN):
+        return 2
+    plain = [b.replace("_", "") for b in bases]  # dLogVar for t_log_var
+    return int(any(len(b) > 3 and own.replace("_", "").endswith(b) for b in plain))
 
 
 def _word(key: str) -> str:

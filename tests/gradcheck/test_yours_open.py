@@ -5,7 +5,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from gradcheck import check_function, check_layer
+from gradcheck import CannotCheck, check_function, check_layer
 from gradcheck.__main__ import check_file
 from gradcheck.yours import Options
 
@@ -190,3 +190,48 @@ def test_28_inputs_that_float32_holds_exactly_are_no_sign_of_float32():
         return 1.0 + 1e-3 * np.tanh(x @ W).sum()
 
     assert check_function(loss, lambda x: 1e-3 * (1 - np.tanh(x @ W) ** 2) @ W.T, (2, 64))
+
+
+def test_29_a_script_after_the_last_definition_is_not_run(file):
+    source = """
+        def f(x): return THREE * x
+        def g(dy): return THREE * dy
+        THREE = 3
+        data = open("no such file")
+        while True:
+            f(data)
+    """
+    assert file(source, "f,g", "5,3")
+
+
+def test_30_what_empties_gradients_is_no_backward():
+    class Flushes:
+        def __init__(self):
+            self.W, self.dW = RNG.normal(size=(3, 4)), np.zeros((3, 4))
+
+        def forward(self, x):
+            return x @ self.W
+
+        def backward(self, dy):
+            return [].pop()
+
+        def flush_gradients(self):
+            self.dW[...] = 0
+
+    with pytest.raises(CannotCheck, match="backward raised IndexError"):
+        check_layer(Flushes(), (5, 3))
+
+
+def test_31_the_end_of_a_name_may_tell_the_order():
+    class Loss:
+        def loss(self, y, p, t_mean, t_log_var):
+            return ((p - y) ** 2).sum() + (t_mean**2 * np.exp(t_log_var)).sum()
+
+        def grad(self, y, p, t_mean, t_log_var):
+            dMean = 2 * t_mean * np.exp(t_log_var)
+            dLogVar = t_mean**2 * np.exp(t_log_var)
+            dP = 2 * (p - y)
+            return dP, dLogVar, dMean
+
+    report = check_layer(Loss(), (5, 3), (5, 3), (5, 2), (5, 2))
+    assert report and names(report) == ["p", "t_mean", "t_log_var"]
