@@ -42,7 +42,7 @@ def parts(returned: Any, path: Path = ("returned",)) -> list[tuple[Path, Any]]:
 
 
 def _shape(call: Call, name: str, paths: list[Path]) -> tuple[int, ...]:
-    return np.shape(get(call.thing, paths[0]) if paths else call.given.get(name))
+    return np.shape(get(call.thing, paths[0]) if paths else call.given.get(name, ()))
 
 
 # --- by name ------------------------------------------------------------------

@@ -39,7 +39,7 @@ def labellings(pair: Call, inputs: list[Input], options: Options) -> Iterator[tu
     made = [n for n in real if any(i.made and i.value is bound[n] for i in inputs)]
     for label in missing or _candidates(real):
         pred = next((bound[n] for n in real if n != label), None)
-        shape = None if label in missing else np.shape(bound.get(label))
+        shape = None if label in missing else np.shape(bound.get(label, ()))
         values = [bound.get(label)]
         if pred is not None and (label in missing or label in made):
             values = list(_labels(pred, shape, options)) or values

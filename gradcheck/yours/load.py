@@ -125,6 +125,8 @@ def load(spec: str) -> tuple[list[Any], list[str], list[str]]:
     if _FINDER.widened:
         files = ", ".join(dict.fromkeys(_FINDER.widened))
         notes.append(f"float32 in {files} is read as float64: differences need it")
+    if _FINDER.patched:
+        notes.append(f"{', '.join(dict.fromkeys(_FINDER.patched))}: put back to what NumPy has")
     return things, names, notes
 
 
@@ -148,7 +150,7 @@ def _import(path: str) -> types.ModuleType:
     before = set(sys.modules)
     while True:
         try:
-            with quiet():
+            with quiet(), _numpy_as_it_is():
                 return _import_file(file) if path.endswith(".py") else _named(path)
         except (Exception, SystemExit) as error:
             name = getattr(error, "name", "") if isinstance(error, ModuleNotFoundError) else ""
@@ -157,6 +159,17 @@ def _import(path: str) -> types.ModuleType:
             _FINDER.missing.append(name)
             for new in set(sys.modules) - before:
                 del sys.modules[new]
+
+
+@contextlib.contextmanager
+def _numpy_as_it_is() -> Iterator[None]:
+    """What a package puts in the place of np.dot (in float32, as nnfs does) is taken out again."""
+    before = dict(vars(np))
+    yield
+    for name, value in before.items():
+        if vars(np)[name] is not value:
+            setattr(np, name, value)
+            _FINDER.patched.append(f"np.{name}")
 
 
 def _named(name: str) -> types.ModuleType:
@@ -245,6 +258,7 @@ class _Finder(importlib.machinery.PathFinder):
     def __init__(self) -> None:
         self.missing: list[str] = []
         self.widened: list[str] = []
+        self.patched: list[str] = []
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:  # type: ignore[override]
         if any(f"{name}.".startswith(f"{m}.") for m in self.missing):

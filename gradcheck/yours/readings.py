@@ -23,7 +23,7 @@ from gradcheck.yours.load import guarded, quiet, remember_generators
 from gradcheck.yours.own import Options, Own
 from gradcheck.yours.probe import RESET, built, prepared, refuse_float32, reset_methods
 from gradcheck.yours.signature import arguments, bind_backward, is_code
-from gradcheck.yours.walk import copied, is_real
+from gradcheck.yours.walk import copied, is_real, walk
 
 __all__ = ["own_layer", "own_functions"]
 
@@ -65,7 +65,9 @@ def own_layer(thing: Any, inputs: list[Input], options: Options, title: str = ""
     if "__call__" in forwards:  # for where the first cannot be called
         forwards = [forwards[0], "__call__"]
     scope = module_scope(thing)
-    pairs = [Call(thing, f, b, {}, scope=scope) for b in backwards or [None] for f in forwards[:2]]
+    pairs = [
+        Call(thing, f, b or None, {}, scope=scope) for b in backwards or [""] for f in forwards[:2]
+    ]
     return _best(pairs, inputs, options, title or type(thing).__name__)
 
 
@@ -249,7 +251,16 @@ def _plans(call: Call, y: Array, word: str, said: list[str]) -> Iterator[Reading
 
 def _in_words(role: str) -> str:
     names = {"out": "the output", "cache": "what forward returned besides the output"}
+    if role.startswith("held "):
+        return "what the object holds in " + role[5:]
     return names.get(role, f"the {role.removeprefix('in ')} of forward")
+
+
+def _like_input(call: Call, life: Life) -> list[Any]:
+    """What a loss remembers in the shape of its input: its own probabilities."""
+    before = {path for path, _ in walk(call.thing)}
+    alike = [p for p, a in walk(life.thing) if np.shape(a) == call.shape and p not in before]
+    return sorted(alike, key=lambda p: not re.search(r"out|y|p|a$", str(p[-1]), re.I))[:3]
 
 
 def _roles(call: Call, life: Life, y: Array, k: int, word: str) -> Iterator[tuple[str, ...]]:
@@ -263,6 +274,7 @@ def _roles(call: Call, life: Life, y: Array, k: int, word: str) -> Iterator[tupl
         from_above = [("dY",), ("cache",)] if cache else [("dY",)]
         slope = LIKE_DERIVATIVE.search(word) and not LIKE_BACKWARD.search(word)
         yield from [*local, *from_above] if slope else [*from_above, *local]
+        yield from [(f"held {p}",) for p in _like_input(call, life)] if loss else []
         return
     above = tuple("dY" + str(n or "") for n in range(k))
     arrays = tuple(f"in {n}" for n, v in call.given.items() if isinstance(v, np.ndarray))

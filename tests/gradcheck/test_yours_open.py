@@ -235,3 +235,31 @@ def test_31_the_end_of_a_name_may_tell_the_order():
 
     report = check_layer(Loss(), (5, 3), (5, 3), (5, 2), (5, 2))
     assert report and names(report) == ["p", "t_mean", "t_log_var"]
+
+
+def test_32_what_a_file_does_to_numpy_is_undone(file):
+    source = """
+        dot = np.dot
+        np.dot = lambda a, b: dot(a, b).astype("float" + "32")
+        W = np.ones((3, 4))
+        def f(x): return np.dot(np.tanh(x), W)
+        def g(dy, x): return np.dot(dy, W.T) * (1 - np.tanh(x) ** 2)
+    """
+    report = file(source, "f,g", "5,3")
+    assert report and "np.dot: put back to what NumPy has" in str(report)
+
+
+def test_33_a_loss_may_want_its_own_probabilities_back():
+    class Both:
+        def forward(self, inputs, y_true):
+            e = np.exp(inputs - inputs.max(1, keepdims=True))
+            self.output = e / e.sum(1, keepdims=True)
+            return -np.log(self.output[np.arange(len(y_true)), y_true]).mean()
+
+        def backward(self, dvalues, y_true):
+            self.dinputs = dvalues.copy()
+            self.dinputs[np.arange(len(y_true)), y_true] -= 1
+            self.dinputs /= len(y_true)
+
+    report = check_layer(Both(), (5, 3), RNG.integers(3, size=5))
+    assert report and "dvalues of backward is taken for what the object holds" in str(report)
