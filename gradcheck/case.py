@@ -15,22 +15,10 @@ from gradcheck import core
 from gradcheck.core import CannotCheck, Result
 
 __all__ = [
-    "Array",
-    "Constant",
-    "Case",
-    "Checked",
-    "Forward",
-    "Backward",
-    "distinct_values",
-    "upstream",
-    "choose_upstream",
-    "frozen",
-    "argument_copy",
-    "random_signs",
-    "directions",
-    "check_case",
+    "Array", "Constant", "Case", "Checked", "Forward", "Backward", "distinct_values", "upstream",
+    "choose_upstream", "frozen", "argument_copy", "random_signs", "directions", "check_case",
     "forgive_epsilon",
-]
+]  # fmt: skip
 
 Array = np.ndarray
 Forward = Callable[[], Array]  # -> y, from the arrays as they are now
@@ -54,9 +42,7 @@ class Case:
     arrays: dict[str, Array]
     open: Callable[[], tuple[Forward, Backward]]
     inputs: tuple[str, ...] = ("X",)  # must never be written to (nor may the upstream gradient)
-    sizes: Mapping[str, float] = field(
-        default_factory=dict
-    )  # {"batch": 5}: names of axes and factors
+    sizes: Mapping[str, float] = field(default_factory=dict)  # {"batch": 5}: axes and factors
     batch_axis: int = 0
     constants: dict[str, Array] = field(default_factory=dict)  # labels, masks: shown to explain
     takes_upstream: bool = True  # False: a loss whose backward starts the chain

@@ -134,7 +134,9 @@ def table(reports: list[Report]) -> list[str]:
         below[-1] = below[-1] + _remarks(report)
     width = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
-    for (first, owner, name, shape, entries, error, settled), more in zip(cells, below, strict=True):
+    for (first, owner, name, shape, entries, error, settled), more in zip(
+        cells, below, strict=True
+    ):
         owner = f"{owner:<{width[1]}}  " if several else ""
         start = f"  {first:<3} {owner}{name:<{width[2]}}  {shape:<{width[3]}}"
         lines.append(f"{start}  {entries:>{width[4]}}  {error:>{width[5]}}{settled}".rstrip())

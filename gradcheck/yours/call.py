@@ -31,9 +31,6 @@ class Optimizer:
     __call__ = step = optimize = update
 
 
-# --- calls --------------------------------------------------------------------
-
-
 @dataclass
 class Call:
     """An object (or None, for functions), its two functions, and what they are called with."""
@@ -112,7 +109,7 @@ class Life:
             return self.returned
         sources = self._sources(dy)
         given = {name: sources[source] for name, source in call.plan.items() if source in sources}
-        self.dy = sources.get("dY")
+        self.dy = sources.get("dY")  # for code, too
         self.returned = self._run("backward", given)
         if call.reduction == "derivative":
             with guarded("the derivative times dY"):
@@ -152,16 +149,17 @@ class Life:
             if is_code(function):
                 names = dict(self.call.scope, np=np, layer=self.thing, **self.values)
                 names |= {"X": next(iter(self.values.values()), None)}
-                names |= given if which == "forward" else self._sources_by_name()
+                names |= {
+                    "dY": self.dy,
+                    "out": (self.outputs or [None])[0],
+                    "cache": self.rest,
+                } | given
                 return eval(function, names)
-            loose = [v for k, v in given.items() if k.startswith("*")]
-            ps = {p.name: p.kind for p in arguments(function)}
-            for name, value in given.items():
-                if ps.get(name) is Parameter.POSITIONAL_ONLY:
-                    loose.append(value)
-            named = {k: v for k, v in given.items() if ps.get(k, Parameter.VAR_POSITIONAL) not in
-                     (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)}  # fmt: skip
-            return function(*loose, **named)
+            kinds = {p.name: p.kind for p in arguments(function)}
+            by_place = (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
+            loose = [k for k in given if kinds.get(k, Parameter.VAR_POSITIONAL) in by_place]
+            named = {k: v for k, v in given.items() if k not in loose}
+            return function(*(given[k] for k in loose), **named)
 
     # what comes back
 
@@ -171,20 +169,16 @@ class Life:
             return get(self.thing, self.call.output)
         before = dict(walk(self.call.thing))
         given = [v for v in self.values.values() if isinstance(v, np.ndarray)]
-        new = [
-            path
-            for path, a in walk(self.thing)
-            if not any(a is v for v in given) and not (path in before and same(before[path], a))
-        ]
-        new = new or [p for p, _ in walk(self.thing) if re.match("out", str(p[-1]))]
-        named = [
-            p for p in new if re.search(r"out|result|loss|y_?hat|activation", str(p[-1]), re.I)
-        ]
+        arrays = [(p, a) for p, a in walk(self.thing)]
+        new = [p for p, a in arrays if not any(a is v for v in given)
+               and not (p in before and same(before[p], a))]  # fmt: skip
+        new = new or [p for p, _ in arrays if re.match("out", str(p[-1]))]
+        called = re.compile(r"out|result|loss|y_?hat|activation", re.I)
         if not new:
             raise CannotCheck(
                 "forward returned None, and set no array like self.output: a forgotten return?"
             )
-        self.call.output = (named or new)[-1]
+        self.call.output = ([p for p in new if called.search(str(p[-1]))] or new)[-1]
         return get(self.thing, self.call.output)
 
     def _split(self, returned: Any) -> None:
@@ -207,20 +201,16 @@ class Life:
     def _as_one(self) -> Array:
         """The outputs whose upstream gradients backward takes, as one array."""
         used = [np.asarray(out) for out in self.outputs[: max(1, self.call.upstreams)]]
-        used = [a.astype(np.float64) if a.dtype.kind in "iub" else a for a in used]
         y = used[0] if len(used) == 1 else np.concatenate([a.ravel() for a in used])
+        y = y.astype(np.float64) if y.dtype.kind in "iub" else y
         if y.dtype.kind != "f":
             raise CannotCheck(f"forward returned an array of {y.dtype}, expected real numbers")
-        how = self.call.reduction
-        if how == "sum":
-            return y.sum()
-        if how == "mean":
-            return y.mean()
-        return y.sum() / len(y) if how == "mean of samples" else y
-
-    def _sources_by_name(self) -> dict[str, Any]:
-        """For code: dY, out, cache and the arguments of forward."""
-        return {"dY": self.dy, "out": self.outputs[0], "cache": self.rest}
+        how: dict[str, Any] = {
+            "sum": np.sum,
+            "mean": np.mean,
+            "mean of samples": lambda y: y.sum() / len(y),
+        }
+        return how.get(self.call.reduction, np.asarray)(y)
 
     def _advice(self, error: BaseException) -> str:
         """What to try next, if something was not built, or is no integer."""

@@ -13,32 +13,13 @@ import numpy as np
 from gradcheck.case import Array, distinct_values
 from gradcheck.core import EPS, CannotCheck
 from gradcheck.yours.call import Call, Life
-from gradcheck.yours.walk import (
-    Path,
-    copied,
-    get,
-    groups,
-    is_real,
-    put,
-    same,
-    walk,
-)
+from gradcheck.yours.walk import Path, copied, get, groups, is_real, put, same, walk
 
-__all__ = [
-    "prepared",
-    "refuse_float32",
-    "built",
-    "moving",
-    "reset_methods",
-    "scatter",
-]
+__all__ = ["prepared", "refuse_float32", "built", "moving", "reset_methods", "scatter"]
 
 RESET = re.compile(
     r"(zero|reset|clear|flush|init)_?(grads?|gradients?)|cleargrads|flush|reset|clear"
 )
-
-
-# --- the object before its first check ----------------------------------------
 
 
 def prepared(thing: Any) -> Any:
@@ -72,7 +53,8 @@ def built(call: Call) -> Call:
     born = [p for p, a in held if p not in known and not any(np.shares_memory(a, b) for b in old)]
     if not born:
         return call
-    moved = Life(replace(call, given={k: _moved(v) for k, v in call.given.items()}))
+    given = {k: v + 0.1 if is_real(v) and v.ndim else v for k, v in call.given.items()}
+    moved = Life(replace(call, given=given))
     try:
         moved.forward()
     except CannotCheck:
@@ -84,10 +66,6 @@ def built(call: Call) -> Call:
         return call
     _emptied(trial.thing, call.thing)
     return trial
-
-
-def _moved(value: Any) -> Any:
-    return value + 0.1 if is_real(value) and value.ndim else value
 
 
 def _emptied(thing: Any, before: Any) -> None:
@@ -118,9 +96,6 @@ def refuse_float32(call: Call, y: Array) -> None:
         )
 
 
-# --- parameters ---------------------------------------------------------------
-
-
 def moving(call: Call) -> list[list[Path]]:
     """The arrays of the object that move the output, each with all the ways to it."""
     return [paths for paths in groups(call.thing) if _moves(call, paths[0])]
@@ -132,19 +107,17 @@ def _moves(call: Call, path: Path) -> bool:
     life.forward()
     before, rng = get(call.thing, path), np.random.default_rng(0)
     for _ in range(2):
-        nudge = 0.1 * (1 + np.abs(before)) * rng.normal(size=np.shape(before))
-        other = replace(call, thing=copied(call.thing))
-        moved = before + nudge
+        moved = before + 0.1 * (1 + np.abs(before)) * rng.normal(size=np.shape(before))
+        other = Life(call)
         if isinstance(before, np.ndarray):
             get(other.thing, path)[...] = moved
         else:
             put(other.thing, path, float(moved))
-        again = Life(other)
         try:
-            again.forward()
+            other.forward()
         except CannotCheck:  # forward refuses the value that we made up
             return True
-        if not all(map(same, life.outputs, again.outputs)):
+        if not all(map(same, life.outputs, other.outputs)):
             return True
     return False
 
@@ -182,6 +155,3 @@ def scatter(call: Call, paths: list[Path], seed: int) -> None:
         pass
     for a, old in zip(arrays, before, strict=True):
         a[...] = old
-
-
-# --- gradients ----------------------------------------------------------------
