@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,28 @@ from gradcheck.case import Constant, distinct_values
 from gradcheck.core import CannotCheck
 from gradcheck.yours.load import DEFAULT_RNG, guarded, seeded
 
-__all__ = ["Input", "construct", "make_input"]
+__all__ = ["Options", "Input", "construct", "make_input", "probabilities"]
 
 
+@dataclass
+class Options:
+    """What the command line, or a caller, says beyond the object itself."""
+
+    forward: str | None = None  # name of the method, or code
+    backward: str | None = None
+    setup: str | None = None  # code to run on the object first
+    columns: bool = False  # samples are columns
+    mean: bool = False  # gradients of parameters are divided by the batch on purpose
+    seed: int = 0
+
+
+@dataclass
 class Input:
     """One input: its value, its name if one was said, and whether we made its numbers up."""
 
-    def __init__(self, value: Any, name: str = "", made: bool = False) -> None:
-        self.value, self.name, self.made = value, name, made
-
-    def __repr__(self) -> str:
-        return f"Input({self.name or '?'}, {np.shape(self.value)}, made={self.made})"
+    value: Any
+    name: str = ""
+    made: bool = False
 
 
 def make_input(text: str, rng: np.random.Generator, scale: float) -> Input:

@@ -10,8 +10,7 @@ import numpy as np
 from gradcheck.case import Array, distinct_values
 from gradcheck.core import CannotCheck
 from gradcheck.yours.call import Call, Life
-from gradcheck.yours.inputs import Input, probabilities
-from gradcheck.yours.own import Options
+from gradcheck.yours.inputs import Input, Options, probabilities
 from gradcheck.yours.signature import STRONG, arguments, bind_forward, is_code
 from gradcheck.yours.walk import is_real, same, walk
 

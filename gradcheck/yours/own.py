@@ -10,27 +10,16 @@ from gradcheck.case import Array, Case, directions, random_signs, upstream
 from gradcheck.core import CannotCheck
 from gradcheck.yours.call import Call, Life
 from gradcheck.yours.gradients import Sources, find_gradients, gradients_by_name, parts
+from gradcheck.yours.inputs import Options
 from gradcheck.yours.probe import moving, scatter
 from gradcheck.yours.signature import STRONG
 from gradcheck.yours.walk import Path, get, groups, is_real, label, likeness, put, same, walk
 
-__all__ = ["Options", "Own"]
+__all__ = ["Own"]
 
 PARAMETER = re.compile(
     r"(w|b|u|v|weights?|bias(es)?|kernels?|filters?|gamma|beta|theta|embeddings?)(_?\w{0,3})?", re.I
 )
-
-
-@dataclass
-class Options:
-    """What the command line, or a caller, says beyond the object itself."""
-
-    forward: str | None = None  # name of the method, or code
-    backward: str | None = None
-    setup: str | None = None  # code to run on the object first
-    columns: bool = False  # samples are columns
-    mean: bool = False  # gradients of parameters are divided by the batch on purpose
-    seed: int = 0
 
 
 @dataclass

@@ -17,10 +17,10 @@ import numpy as np
 from gradcheck.case import Array, check_case, forgive_epsilon
 from gradcheck.core import CannotCheck
 from gradcheck.yours.call import Call, Life, module_scope, tensor_advice
-from gradcheck.yours.inputs import Input
+from gradcheck.yours.inputs import Input, Options
 from gradcheck.yours.labels import domains, flat_below_zero, labellings, may_be_label
 from gradcheck.yours.load import guarded, quiet, remember_generators
-from gradcheck.yours.own import Options, Own
+from gradcheck.yours.own import Own
 from gradcheck.yours.probe import RESET, built, prepared, refuse_float32, reset_methods
 from gradcheck.yours.signature import arguments, bind_backward, is_code
 from gradcheck.yours.walk import copied, is_real, walk
