@@ -60,7 +60,7 @@ class Own:
         scatter(call, list(found.values()), self.options.seed)
         self.arrays = self.inputs | {n: get(thing, path) for n, path in found.items()}
         self._lost_parameters(y, life)
-        self._lost_inputs(y)
+        self._lost_inputs(y, life.returned)
         self._notice_dy(life, dy)
         self._notice_outputs(life)
         return self
@@ -219,9 +219,10 @@ class Own:
             for name in lost
         ]
 
-    def _lost_inputs(self, y: Array) -> None:
-        """Of a layer a gradient for one input must come back: if there is none, that is wrong."""
-        layer, inputs = self._is_layer(y), self.inputs
+    def _lost_inputs(self, y: Array, returned: Any) -> None:
+        """A layer gives a gradient back, or is wrong; if it trains itself, it may be the first."""
+        layer = self._is_layer(y) and not (self.steps and returned is None)
+        inputs = self.inputs
         nothing = [name for name in inputs if name not in self.sources]
         if nothing and (not layer or len(nothing) < len(inputs)):
             guess = not self.call.label and not layer and len(inputs) > 1

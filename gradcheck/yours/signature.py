@@ -71,8 +71,8 @@ def bind_forward(function: Any, inputs: list[Any]) -> tuple[dict[str, Any], list
     named = {i.name: i.value for i in inputs if i.name}
     values = [i.value for i in inputs if not i.name]
     bound: dict[str, Any] = {}
-    ps = arguments(function)
-    if not ps or any(p.kind is Kind.VAR_POSITIONAL for p in ps):
+    ps = [p for p in arguments(function) if p.kind is not Kind.VAR_POSITIONAL]
+    if not ps or (len(values) > len(ps) < len(arguments(function))):
         return {f"*{k}": v for k, v in enumerate(values)} | named, []
     context = [p.name for p in ps if p.name in ("ctx", "context")]
     required = [p for p in ps if p.default is p.empty and p.name not in context]

@@ -263,3 +263,31 @@ def test_33_a_loss_may_want_its_own_probabilities_back():
 
     report = check_layer(Both(), (5, 3), RNG.integers(3, size=5))
     assert report and "dvalues of backward is taken for what the object holds" in str(report)
+
+
+def test_34_a_first_layer_that_trains_itself_returns_nothing():
+    class First:
+        def __init__(self):
+            self.filters = RNG.normal(size=(3, 4))
+
+        def forward(self, image, *more):
+            self.image = image
+            return image @ self.filters
+
+        def backprop(self, d, lr):
+            self.filters -= lr * self.image.T @ d
+
+    report = check_layer(First(), (5, 3))
+    assert report and "no gradient for X came back: not checked" in str(report)
+
+
+def test_35_named_arguments_before_a_star_keep_their_names():
+    class Tanh:
+        def forward(self, input, *args, **keywords):
+            self.last = np.tanh(input)
+            return self.last
+
+        def derivative(self, input=None):
+            return 1 - (np.tanh(input) if input else self.last) ** 2
+
+    assert check_layer(Tanh(), (5, 3))
