@@ -60,12 +60,8 @@ def make_input(text: str, rng: np.random.Generator, scale: float) -> Input:
             f"--input {text!r} is neither a shape (5,3) nor a value (=2, {{'stride': 1}})"
         ) from None
     if isinstance(value, dict):
-        value = {
-            k: make_input(v, rng, 0.7).value
-            if isinstance(v, str) and re.fullmatch(r"[\d, ]+", v)
-            else v
-            for k, v in value.items()
-        }
+        shapes = [k for k, v in value.items() if isinstance(v, str) and re.fullmatch(r"[\d, ]+", v)]
+        value |= {k: make_input(value[k], rng, 0.7).value for k in shapes}
     return Input(value, name or "")
 
 
