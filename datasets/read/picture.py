@@ -185,7 +185,7 @@ def flatten(picture: "Image.Image", ground: str = "white") -> "Image.Image":
     """
     from PIL import Image
 
-    kind, grey, deep = picture.format, _is_grey(picture), ";16" in str(picture.tile)
+    kind, grey, deep = picture.format, _is_grey(picture), ";16" in str(getattr(picture, "tile", ""))
     if picture.mode[0] in "IF":
         return _eight_bits(picture)
     if deep:
@@ -204,8 +204,8 @@ def flatten(picture: "Image.Image", ground: str = "white") -> "Image.Image":
 
 def _check_depth(picture: "Image.Image") -> None:
     # Of 16 bits of colour Pillow keeps the upper 8: what ends at 255 would be black.
-    *colours, alpha = picture.convert("RGBA").getextrema()
-    if alpha[0] == alpha[1] and max(high for _, high in colours) < 16:
+    extrema = np.array(picture.convert("RGBA").getextrema())  # (4, 2)
+    if extrema[:3].max() < 16 and np.ptp(extrema[3]) == 0:
         raise ValueError("its 16-bit colours end at 4095 or below: save it with 8 bits a channel")
 
 
