@@ -122,6 +122,7 @@ def chosen(target: str, only: str | None) -> set[tuple[str, str]]:
     return picked
 
 
+@cache
 def handout(target: str, only: str | None = None) -> str:
     """The program with the chosen equations taken out."""
     text, picked = solved(target), chosen(target, only)

@@ -108,39 +108,19 @@ class Trial:
     def outputs(self) -> Found:
         """Are the outputs the known ones? They must be before a difference means anything."""
         out = self.ask(f"{self.unit.build}\n{self.unit.forward}")
-        found = merged(
-            (self.unit.number(name, False), self.compared(name, out)) for name in self.unit.known
-        )
+        scope = {**vars(units), **self.arrays, **self.labels}
+        if self.labels:
+            scope["N"] = self.arrays["X"].shape[self.axis]
+        says: dict[str, list[str] | None] = {}
+        for name, known in self.unit.known.items():
+            value = out.get(name)
+            says[name] = compared(name, value, known, {**scope, f"{name}1": value})
+            if says[name] == []:  # what is made of a wrong one is not judged
+                scope |= {name if name not in scope else f"{name}1": value}
+        found = merged((self.unit.number(name, False), said) for name, said in says.items())
         if found.get("E9"):
             found["E9"] += self.explain_update()
         return found
-
-    def compared(self, name: str, out: Given) -> list[str] | None:
-        """What is wrong with an output; None where it, or what it is made of, is not there."""
-        value = out.get(name)
-        try:
-            expected = np.asarray(self.expected(name, out), float)
-        except (NameError, TypeError, ValueError):
-            return None
-        if value is None:
-            return None
-        if value.shape != expected.shape:
-            return [f"{name} has shape {value.shape}, expected {expected.shape}"]
-        gap = np.nan_to_num(abs(value - expected), nan=np.inf)
-        if gap.max(initial=0) <= 1e-9 * max(1.0, abs(expected).max(initial=0)):
-            return []
-        at = tuple(map(int, np.unravel_index(gap.argmax(), gap.shape)))
-        where = f" at {at}" if at else ""
-        return [f"{name}{where}: got {value[at]:.6g}, expected {expected[at]:.6g}"]
-
-    def expected(self, name: str, out: Given) -> Any:
-        """The known answer, from the arrays and from what the learner computed before it."""
-        before = {k: v for k, v in out.items() if v is not None}
-        scope = {**vars(units), **before, **self.arrays, **self.labels}
-        scope |= {f"{k}1": v for k, v in before.items()}
-        if self.labels:
-            scope["N"] = self.arrays["X"].shape[self.axis]
-        return eval(self.unit.known[name], scope)
 
     def explain_update(self) -> list[str]:
         """E9 is linear in W, V and dW: which factor is another one tells the mistake."""
@@ -245,6 +225,24 @@ def close(u: Array, v: Array) -> Array:
     return abs(u - v) <= 1e-9 * max(1.0, float(abs(v).max()))
 
 
+def compared(name: str, value: Array | None, known: str, scope: dict) -> list[str] | None:
+    """What is wrong with an output; None where it, or what it is made of, is not there."""
+    try:
+        expected = np.asarray(eval(known, scope), float)
+    except (NameError, TypeError, ValueError):
+        return None
+    if value is None:
+        return None
+    if value.shape != expected.shape:
+        return [f"{name} has shape {value.shape}, expected {expected.shape}"]
+    gap = np.nan_to_num(abs(value - expected), nan=np.inf)
+    if gap.max(initial=0) <= 1e-9 * max(1.0, abs(expected).max(initial=0)):
+        return []
+    at = tuple(map(int, np.unravel_index(gap.argmax(), gap.shape)))
+    where = f" at {at}" if at else ""
+    return [f"{name}{where}: got {value[at]:.6g}, expected {expected[at]:.6g}"]
+
+
 def merged(parts: Iterable[tuple[str, list[str] | None]]) -> Found:
     """Several arrays of one equation: it is right once all are there, and nothing is wrong."""
     by: dict[str, list] = {}
@@ -252,7 +250,7 @@ def merged(parts: Iterable[tuple[str, list[str] | None]]) -> Found:
         by.setdefault(equation, []).append(says)
     found: Found = {}
     for equation, own in by.items():
-        wrong = [line for says in own for line in says or []]
+        wrong = list(dict.fromkeys(line for says in own for line in says or []))
         if wrong or None not in own:
             found[equation] = wrong
     return found
@@ -274,15 +272,19 @@ def troubles(report: Report) -> dict[str, list[str]]:
 
 
 def by_differences(case: Case, names: list[str]) -> dict[str, list[str]]:
-    """A formula is linear in dY to the last digits; a gradient made by differences is not."""
-    shape = case.forward().shape
-    if not shape:
-        return {}
-    a, b = np.random.default_rng(1).uniform(0.5, 1.5, (2, *shape))
-    one, two, both = (case.backward(dy) for dy in (a, b, a + b))
+    """A formula is smooth to the last digits; what differences leave of the digits is noise."""
+    rng, seen = np.random.default_rng(1), []
+    dy = rng.uniform(0.5, 1.5, case.forward().shape)
+    before = {k: p.copy() for k, p in case.arrays.items()}
+    ways = {k: rng.uniform(-1e-8, 1e-8, p.shape) for k, p in before.items()}
+    for side in (-1, 1, 0):
+        for k, p in case.arrays.items():
+            p[...] = before[k] + side * ways[k]
+        seen.append(case.backward(dy))
     said = "right, but not to the last digits: differences instead of a formula?"
-    gap = {k: abs(one[k] + two[k] - both[k]).max() / (abs(both[k]).max() + 1) for k in names}
-    return {k: [said] for k in names if gap[k] > 1e-12}
+    left, right, middle = seen
+    noise = {k: abs(left[k] + right[k] - 2 * middle[k]).max() for k in names}
+    return {k: [said] for k in names if noise[k] > 1e-13 * (1 + abs(middle[k]).max())}
 
 
 # --- verdicts -------------------------------------------------------------------
