@@ -53,16 +53,8 @@ class Layer:
     def update(self, lr: float, momentum: float) -> None:
         """One step of the weights along their gradients."""
 
-    def weights(self) -> list[Array]:
-        """The arrays that update changes."""
-        return []
-
-    def grads(self) -> list[Array]:
-        """Their gradients, in the same order."""
-        return []
-
-    def velocity(self) -> list[Array]:
-        """Their velocities, in the same order."""
+    def arrays(self) -> list[tuple[Array, Array, Array]]:
+        """(W, VW, dW) of each weight, the arrays themselves: what update reads and changes."""
         return []
 
     def __repr__(self) -> str:
@@ -106,6 +98,7 @@ class FullyConnectedLayer(Layer):
         W = rng.standard_normal((H, D)) * np.sqrt(1 / D)
         self.W, self.b = W.astype(dtype), np.zeros((H, 1), dtype)
         self.VW, self.Vb = np.zeros_like(self.W), np.zeros_like(self.b)
+        self.dW, self.db = np.zeros_like(self.W), np.zeros_like(self.b)
 
     def forward(self, X: Array) -> Array:
         """W X + b, (H, N)."""
@@ -124,22 +117,14 @@ class FullyConnectedLayer(Layer):
 
     def update(self, lr: float, momentum: float) -> None:
         """One step of SGD with momentum (Polyak, 1964) for W and b, in place."""
-        for W, V, dW in ((self.W, self.VW, self.dW), (self.b, self.Vb, self.db)):
+        for W, V, dW in self.arrays():
             V *= momentum
             V -= lr * dW  # (E9)
             W += V  # (E9)
 
-    def weights(self) -> list[Array]:
-        """W and b themselves, no copies."""
-        return [self.W, self.b]
-
-    def grads(self) -> list[Array]:
-        """dW and db themselves, no copies."""
-        return [self.dW, self.db]
-
-    def velocity(self) -> list[Array]:
-        """VW and Vb themselves, no copies."""
-        return [self.VW, self.Vb]
+    def arrays(self) -> list[tuple[Array, Array, Array]]:
+        """W and b, each with its velocity and its gradient."""
+        return [(self.W, self.VW, self.dW), (self.b, self.Vb, self.db)]
 
 
 class ReLuLayer(Layer):
@@ -303,24 +288,24 @@ class FeedForwardNet:
 
     def get_weights(self) -> list[Array]:
         """Copies of W (H, D), b (H, 1), ... of every layer."""
-        return [W.copy() for layer in self.layers for W in layer.weights()]
+        return [W.copy() for layer in self.layers for W, _, _ in layer.arrays()]
 
     def get_velocity(self) -> list[Array]:
         """Copies of their velocities, in the same order."""
-        return [V.copy() for layer in self.layers for V in layer.velocity()]
+        return [V.copy() for layer in self.layers for _, V, _ in layer.arrays()]
 
     def set_weights(self, weights: list[Array]) -> None:
         """Take over what get_weights gave. Raises ValueError for other shapes."""
-        overwrite([W for layer in self.layers for W in layer.weights()], weights)
+        overwrite([W for layer in self.layers for W, _, _ in layer.arrays()], weights)
 
     def set_velocity(self, velocity: list[Array]) -> None:
         """Take over what get_velocity gave. Raises ValueError for other shapes."""
-        overwrite([V for layer in self.layers for V in layer.velocity()], velocity)
+        overwrite([V for layer in self.layers for _, V, _ in layer.arrays()], velocity)
 
     def summary(self) -> None:
         """Print the layers, the shapes of their outputs and how many parameters they have."""
         print(f"{'layer':32}{'output':>12}{'parameters':>14}")
-        counts = [sum(W.size for W in layer.weights()) for layer in self.layers]
+        counts = [sum(W.size for W, _, _ in layer.arrays()) for layer in self.layers]
         for i, (layer, count) in enumerate(zip(self.layers, counts, strict=True)):
             print(f"{i}  {layer!s:29}{f'({layer.size}, N)':>12}{count:>14,}")
         print(f"{'total':44}{sum(counts):>14,}")
@@ -390,6 +375,10 @@ class FeedForwardNet:
             raise RuntimeError("backward expects a loss first, got none")
         return self.cost.backward()
 
+    def grads(self) -> list[Array]:
+        """dW (H, D), db (H, 1), ... of every layer, the arrays themselves."""
+        return [dW for layer in self.layers for _, _, dW in layer.arrays()]
+
     # --- update ---------------------------------------------------------------
 
     def update(self, lr: float, momentum: float) -> None:
@@ -404,8 +393,7 @@ class FeedForwardNet:
         Y = self.forward(X.T)  # (K, N)
         loss = self.loss(Y, y.T)
         self.backward()
-        grads = [dV for layer in self.layers for dV in layer.grads()]
-        many.mean(grads, len(X))  # over the ranks of mpiexec; alone, as they are
+        many.mean(self.grads(), len(X))  # over the ranks of mpiexec; alone, as they are
         self.update(lr, momentum)
         return loss, self.hits(Y, y.T)
 

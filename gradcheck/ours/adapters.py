@@ -101,7 +101,7 @@ def joined(parts: Callable[[], Parts], wrong: set[str], rng: np.random.Generator
 
 def weights_of(layer: Any) -> tuple[str, ...]:
     """The names of its weights; a gradient is named d in front of them."""
-    return ("W", "b") if layer.weights() else ()
+    return ("W", "b") if layer.arrays() else ()
 
 
 def net_layer(layer: Any, X: Array, name: str = "") -> Case:

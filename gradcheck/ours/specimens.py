@@ -74,7 +74,7 @@ def net_model(rng: Random, sizes: list[Any], cost: Any = None) -> Any:
         number = isinstance(size, int)
         model.add(net.FullyConnectedLayer(size) if number else getattr(net, size)())
     for layer in model.layers:
-        for array in layer.weights():
+        for array, _, _ in layer.arrays():
             array[...] = distinct_values(array.shape, rng)
     return model
 

@@ -97,7 +97,7 @@ def flat(arrays) -> np.ndarray:
 
 
 def gradients(model) -> np.ndarray:
-    layers = [layer for layer in model.layers if layer.weights()]
+    layers = [layer for layer in model.layers if layer.arrays()]
     return flat(array for layer in layers for array in (layer.dW, layer.db))
 
 
