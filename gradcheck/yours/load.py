@@ -110,7 +110,7 @@ def load(spec: str) -> tuple[list[Any], list[str], list[str]]:
     for part in spec.split(","):
         before, colon, name = part.strip().rpartition(":")
         path = before if colon else path
-        if not path or not name or name.endswith(".py"):
+        if not path.endswith(".py") or not name or name.endswith(".py"):
             raise CannotCheck(
                 f"expected functional, net, cnn or FILE.py:NAME, got {spec!r}: "
                 "which class or function?"
@@ -143,7 +143,7 @@ def _find(module: types.ModuleType, name: str, path: str) -> Any:
 def _import(path: str) -> types.ModuleType:
     """Their module; a package that is not installed is stood in for, one after the other."""
     file = Path(path).resolve()
-    if path.endswith(".py") and not file.is_file():
+    if not file.is_file():
         raise CannotCheck(f"no file {path}")
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
@@ -151,7 +151,7 @@ def _import(path: str) -> types.ModuleType:
     while True:
         try:
             with quiet(), _numpy_as_it_is():
-                return _import_file(file) if path.endswith(".py") else _named(path)
+                return _import_file(file)
         except (Exception, SystemExit) as error:
             name = getattr(error, "name", "") if isinstance(error, ModuleNotFoundError) else ""
             if not name or name in _FINDER.missing:
@@ -170,11 +170,6 @@ def _numpy_as_it_is() -> Iterator[None]:
         if vars(np)[name] is not value:
             setattr(np, name, value)
             _FINDER.patched.append(f"np.{name}")
-
-
-def _named(name: str) -> types.ModuleType:
-    sys.path.insert(0, str(Path.cwd()))
-    return importlib.import_module(name)
 
 
 def _import_file(path: Path) -> types.ModuleType:

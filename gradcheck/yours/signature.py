@@ -100,22 +100,22 @@ def bind_backward(
     several = sum(p.default is p.empty for p in ps) > 1
     for p in ps:
         required = p.default is p.empty
+        free = several or not required
         if p.kind is Kind.VAR_POSITIONAL:
             spare.append("*")
         elif p.name in CONTEXT:
             known[p.name] = "context"
         elif CACHE.fullmatch(p.name) and (returned or p.name not in given):
             known[p.name] = "cache"
-        elif p.name in given and (several or not required):
+        elif p.name in given and free:
             known[p.name] = f"in {p.name}"
         elif _flag(p) is not None and type(p.default) in (bool, str):
             known[p.name] = "flag"
-        elif RATE.fullmatch(p.name) and (several or not required):
+        elif RATE.fullmatch(p.name) and free:
             known[p.name] = "rate"
         elif re.fullmatch(r"opt(im|imi[sz]er)?", p.name, re.I):
             known[p.name] = "optimizer"
-        elif required:
-            unknown.append(p.name)
-        elif p.default is None:
-            spare.append(p.name)
-    return known, unknown or spare[: not known or "cache" not in known.values()]
+        else:
+            unknown += [p.name] if required else []
+            spare += [p.name] if p.default is None else []
+    return known, unknown or spare[: "cache" not in known.values()]
