@@ -193,7 +193,7 @@ def forgive_epsilon(results: dict[str, Result], notes: list[str]) -> dict[str, R
     forgiven = {}
     for name, by in off.items():
         r = results[name]
-        if by < 1e-3 or _within(r, shown):
+        if by < 1e-3 or _within(r, min(shown, 1e-4)):
             forgiven[name] = r._replace(words=np.where(r.wrong, core.RIGHT, r.words))
     if forgiven:
         notes.append(
