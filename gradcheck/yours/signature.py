@@ -97,7 +97,7 @@ def bind_backward(
     known: dict[str, str] = {}
     unknown, spare = [], []
     ps = arguments(function)
-    several = sum(p.default is p.empty for p in ps) > 1
+    several = sum(p.default is p.empty and p.kind is not Kind.VAR_POSITIONAL for p in ps) > 1
     for p in ps:
         required = p.default is p.empty
         free = several or not required

@@ -291,3 +291,15 @@ def test_35_named_arguments_before_a_star_keep_their_names():
             return 1 - (np.tanh(input) if input else self.last) ** 2
 
     assert check_layer(Tanh(), (5, 3))
+
+
+def test_36_a_star_after_the_argument_of_a_wrapper_stays_empty():
+    def wrapped(f):
+        def wrapper(x, *args, **keywords):
+            return f(x, *args, **keywords)
+
+        return wrapper
+
+    assert check_function(wrapped(np.tanh), wrapped(lambda a: 1 - a**2), (5, 3))
+    assert check_function(wrapped(np.sin), wrapped(np.cos), (5, 3))
+    assert not check_function(wrapped(np.sin), wrapped(np.sin), (5, 3))
