@@ -108,16 +108,20 @@ def chosen(target: str, only: str | None) -> set[tuple[str, str]]:
 
     Raises CannotCheck for a word that means nothing here.
     """
-    known = [(e, u) for u in UNITS[target] for e in u.equations if e != STEP]
+    known = {
+        (e, u.owner): {e, u.owner, u.chapter, f"{u.owner}.{e}"} - {""}
+        for u in UNITS[target]
+        for e in u.equations
+        if e != STEP
+    }
+    if only is None:
+        return set(known)
     picked = set()
-    for word in map(str.strip, only.split(",")) if only is not None else [""]:
-        hits = {
-            (e, u.owner)
-            for e, u in known
-            if only is None or word in (e, u.owner, u.chapter or None, f"{u.owner}.{e}")
-        }
+    for word in map(str.strip, only.split(",")):
+        hits = {pair for pair, names in known.items() if word in names}
         if not hits:
-            raise CannotCheck(f"--only expects E1 to E9, or {known[0][1].owner}, got {word!r}")
+            some = UNITS[target][0].owner
+            raise CannotCheck(f"--only expects E1 to E9, or {some}, got {word!r}")
         picked |= hits
     return picked
 
