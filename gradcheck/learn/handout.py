@@ -6,17 +6,22 @@ A line that carries `# (E5)` keeps its name, its shapes and its number; what it 
 
 import ast
 import re
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+import numpy as np
 
 from gradcheck.core import CannotCheck
 from gradcheck.learn.hints import HINTS
 from gradcheck.learn.units import STEP, UNITS
 from gradcheck.ours.equations import functions_of, tags
+from gradcheck.plants.mistakes import PLANTS
+from gradcheck.plants.plant import Plant, PlantError, mutate
 
 __all__ = [
-    "BLANK", "blanks_of", "target_of", "handout", "solved", "chosen", "head", "body", "file_name",
-    "write",
+    "BLANK", "blanks_of", "target_of", "handout", "solved", "chosen", "file_name",
+    "plantable", "repair",
 ]  # fmt: skip
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -191,10 +196,21 @@ def file_name(target: str) -> str:
     return f"my_{'functional_net' if target == 'functional' else target}.py"
 
 
-def write(text: str, to: Path) -> None:
-    """A new file; one that exists is never written over."""
-    try:
-        with open(to, "x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except FileExistsError:
-        raise CannotCheck(f"{to} exists: move it away, or name another with --to") from None
+# --- repair ---------------------------------------------------------------------
+
+
+@cache
+def plantable(target: str) -> dict[Plant, str]:
+    """The mistakes that fit into the one file of the exercise, and the file with each of them."""
+    found = {}
+    for plant in PLANTS:
+        if plant.target == target:
+            with suppress(PlantError):  # it stands in a function that the exercise leaves out
+                found[plant] = mutate(solved(target), plant)
+    return found
+
+
+def repair(target: str, seed: int | None) -> str:
+    """The whole program with one mistake in it."""
+    texts = list(plantable(target).values())
+    return head(target, repair=True) + body(texts[np.random.default_rng(seed).integers(len(texts))])

@@ -106,8 +106,8 @@ def load(path: str, blank: str) -> dict[str, Any]:
     module = ModuleType("learner")
     vars(module).update(__file__=path, __missing__=Missing())
     sys.modules["learner"] = module
-    for ours in re.findall(r"\bdatasets\b[\w.]*", source):
-        sys.modules[ours.strip(".")] = Inert()  # type: ignore[assignment]
+    for ours in {"datasets", *re.findall(r"\bdatasets\.[\w.]*\w", source)}:
+        sys.modules[ours] = Inert()  # type: ignore[assignment]
     exec(compile(source, path, "exec"), vars(module))
     return vars(module)
 

@@ -6,10 +6,18 @@ import re
 import pytest
 
 from gradcheck.core import CannotCheck
-from gradcheck.learn.drill import plantable, repair
-from gradcheck.learn.handout import blanks_of, chosen, handout, solved, target_of, write
+from gradcheck.learn.handout import (
+    blanks_of,
+    chosen,
+    handout,
+    plantable,
+    repair,
+    solved,
+    target_of,
+)
 from gradcheck.learn.units import STEP, UNITS
 from gradcheck.ours.equations import EQUATIONS, places, source
+from gradcheck.plants.commands import write
 
 TARGETS = ("functional", "net", "cnn")
 FILES = {"functional": "functional_net.py", "net": "net.py", "cnn": "cnn"}
