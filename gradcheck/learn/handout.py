@@ -20,7 +20,7 @@ from gradcheck.plants.mistakes import PLANTS
 from gradcheck.plants.plant import Plant, PlantError, mutate
 
 __all__ = [
-    "BLANK", "blanks_of", "target_of", "handout", "solved", "chosen", "file_name",
+    "BLANK", "numbered", "target_of", "handout", "solved", "chosen", "file_name",
     "plantable", "repair",
 ]  # fmt: skip
 
@@ -42,16 +42,14 @@ MARKS = {  # names by which a file tells which exercise it is
 BLANK = re.compile(r"(?m)^( *|[^#\n]*(?:= *|\breturn +))\.\.\.(?= *(?:,|#|$))")
 
 
-def blanks_of(source: str) -> set[tuple[str, str]]:
-    """(equation, function) of every `...` that is left, where its line has a number."""
-    try:
-        functions = functions_of(source)
-    except (SyntaxError, ValueError):
-        return set()
-    text, found = source.splitlines(), set()
-    for name, function in functions.items():
-        for row in text[function.lineno - 1 : function.end_lineno]:
-            found |= {(e, name) for e in tags(row)} if BLANK.match(row) else set()
+def numbered(source: str) -> dict[bool, set[tuple[str, str]]]:
+    """(equation, function) of the lines with a number: of those that are blank, True, or not."""
+    text = source.splitlines()
+    found: dict[bool, set[tuple[str, str]]] = {True: set(), False: set()}
+    with suppress(SyntaxError, ValueError):
+        for name, function in functions_of(source).items():
+            for row in text[function.lineno - 1 : function.end_lineno]:
+                found[bool(BLANK.match(row))] |= {(e, name) for e in tags(row)}
     return found
 
 
