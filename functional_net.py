@@ -10,6 +10,7 @@ give equal results. Read net.py beside it: the same mathematics, in objects.
 #     E5 dW = X' dY       E6 db = sum over n of dY       E7 dX = dY W'   E8 dX = dY * f'(X)
 #     E9 V <- momentum V - lr dW,  W <- W + V, where V is the velocity of W
 
+import datasets.start  # isort: skip  # noqa: F401  (first, so that Ctrl-C ends all imports)
 from collections.abc import Callable
 from typing import NamedTuple
 

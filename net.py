@@ -9,6 +9,7 @@ functional_net.py beside it: the same mathematics, in the same order, as pure fu
 #     E5 dW = dY X'       E6 db = sum over n of dY       E7 dX = W' dY   E8 dX = dY * f'(X)
 #     E9 V <- momentum V - lr dW,  W <- W + V, where V is the velocity of W
 
+import datasets.start  # isort: skip  # noqa: F401  (first, so that Ctrl-C ends all imports)
 from collections import defaultdict
 
 import numpy as np

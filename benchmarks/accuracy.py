@@ -13,7 +13,8 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.timing import ROOT, table
+from benchmarks.timing import ROOT, Write, table
+from datasets.run import console
 
 COMMANDS = ("functional_net.py", "net.py --epochs 2", "-m cnn --epochs 1")
 LINES = re.compile(r"^([\d,]+) parameters.*^test accuracy ([\d.]+)% .* in ([\d.]+) s", re.M | re.S)
@@ -43,7 +44,7 @@ def main(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Train only the two MLPs, so long.")
     ] = None,
-    write: Annotated[bool, typer.Option("--write", help="Write benchmarks/accuracy.md.")] = False,
+    write: Write = False,
 ) -> None:
     """Train with several seeds and print a table of accuracies and times."""
     commands: tuple[str, ...] = COMMANDS
@@ -62,4 +63,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    console.run(main)

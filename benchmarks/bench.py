@@ -26,9 +26,9 @@ from benchmarks import timing
 from benchmarks.floor import Bare, Gemms
 from benchmarks.peers import MODULES, PEERS
 from benchmarks.workloads import NAMES, OURS, SHAPES, Contender, Workload, workload
+from datasets.run import console
 from datasets.threads import limited
 
-RESULTS = timing.ROOT / "benchmarks" / "results.md"
 FLOOR, BARE = "matrix products alone", "NumPy, every trick"
 AGAIN, TWO = "ours again", "ours, --threads 2"
 STEPS = 5  # whose losses and hits have to agree before a time counts
@@ -134,13 +134,7 @@ def rows(times: dict[str, list[float]]) -> Iterator[list[str]]:
     ours = next(iter(times.values()))
     for name, own in times.items():
         cells = [timing.seconds(value) for value in (median(own), min(own), max(own))]
-        yield [name, *cells, "" if own is ours else against(own, ours)]
-
-
-def against(peer: list[float], ours: list[float]) -> str:
-    """How many times as long the peer takes, and within which bounds."""
-    low, high = timing.interval(peer, ours)
-    return f"{timing.ratio(peer, ours):.2f} ({low:.2f}-{high:.2f})"
+        yield [name, *cells, "" if own is ours else timing.against(own, ours)]
 
 
 # --- results.md -----------------------------------------------------------------
@@ -156,8 +150,8 @@ def summary(found: Times) -> str:
         for ours in (own for own in OURS if own in times):
             own = times[ours]
             cells = [f"{name} {SHAPES[name][0]}", f"`{ours}` {timing.seconds(median(own))}"]
-            cells += [against(times["PyTorch"], own) if "PyTorch" in times else "-"]
-            cells += [f"{p} {against(times[p], own)}" for p in peers[:1]] or ["-"]
+            cells += [timing.against(times["PyTorch"], own) if "PyTorch" in times else "-"]
+            cells += [f"{p} {timing.against(times[p], own)}" for p in peers[:1]] or ["-"]
             cells += [f"{timing.ratio(times[FLOOR], own):.2f}", "{:.2f}-{:.2f}".format(*noise)]
             lines.append(cells)
     return timing.table(head, lines)
@@ -213,8 +207,8 @@ def main(
         list[str] | None, typer.Option("--peer", help=f"{', '.join(PEERS)}, none; repeatable.")
     ] = None,
     threads: Annotated[str, typer.Option(help="default, 1, or both one after the other.")] = "both",
-    rounds: Annotated[int, typer.Option(min=2, help="How often each is timed.")] = 7,
-    quick: Annotated[bool, typer.Option("--quick", help="Few images.")] = False,
+    rounds: timing.Rounds = 7,
+    quick: timing.Quick = False,
     to: Annotated[
         Path | None, typer.Option(help="Write here.  [default: benchmarks/results.md, if all]")
     ] = None,
@@ -227,19 +221,18 @@ def main(
     if worker:
         worker.write_text(json.dumps(measure(names, wanted, rounds, quick)), encoding="utf-8")
         return
-    options = [f"--rounds={rounds}", *["--quick"] * quick]
-    options += [f"--workload={name}" for name in names]
-    options += [f"--peer={name}" for name in wanted or ["none"]]
+    options = [*(f"--workload={name}" for name in names), f"--rounds={rounds}"]
+    options += [*(f"--peer={name}" for name in wanted or ["none"]), *["--quick"] * quick]
     by_threads = {}
     for setting in list(HEADS) if threads == "both" else settings:
         print(f"\n{HEADS[setting]}", flush=True)
         by_threads[setting] = in_fresh_process(setting, options)
     print(f"\n{timing.machine()}")
     complete = [names, wanted, threads] == [list(NAMES), list(PEERS), "both"] and not quick
-    if path := to or (RESULTS if complete else None):
+    if path := to or (timing.RESULTS if complete else None):
         write(path, by_threads, quick)
         print(f"written: {path}")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    console.run(main)

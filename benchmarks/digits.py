@@ -21,10 +21,11 @@ from PIL import Image, ImageDraw, ImageFont
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import functional_net
-from benchmarks.timing import ROOT, table
+from benchmarks.timing import ROOT, Write, table
 from benchmarks.workloads import modular, workload
 from datasets import load_images, minibatches
 from datasets.read.digit import as_mnist
+from datasets.run import console
 
 Array = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.intp]
@@ -200,7 +201,7 @@ def row(name: str, n: int, right: Array) -> list[str]:
 def main(
     n: Annotated[int, typer.Option(min=1, help="Pictures of each digit and kind.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same figures.")] = 0,
-    write: Annotated[bool, typer.Option("--write", help="Write benchmarks/digits.md.")] = False,
+    write: Write = False,
 ) -> None:
     """Tell how well networks trained on MNIST alone read other digits, through as_mnist."""
     X, y, X_test, y_test = load_images()
@@ -226,4 +227,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    console.run(main)

@@ -15,10 +15,8 @@ import textwrap
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
-
-import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -35,6 +33,7 @@ from benchmarks.floor import Bare
 from benchmarks.workloads import Array, Contender, Modular, Object, Weights, Workload, workload
 from cnn import kernels
 from cnn.net import hits
+from datasets.run import console
 
 PAGE = timing.ROOT / "docs" / "why_is_it_fast.md"
 STEPS = {"W1": 300, "W2": 300, "W3": 40, "W4": 8, "W5": 3}  # of one round
@@ -396,10 +395,8 @@ def rows(measures: list[Measure], works: dict[str, Workload], rounds: int, added
 
 
 def main(
-    rounds: Annotated[int, typer.Option(min=1, help="How often each is timed.")] = 7,
-    write: Annotated[
-        bool, typer.Option("--write", help="Put the tables into docs/why_is_it_fast.md.")
-    ] = False,
+    rounds: timing.Rounds = 7,
+    write: timing.Write = False,
 ) -> None:
     """Take away one measure for speed after the other, add those left out, and tell the cost."""
     works = {name: workload(name) for name in STEPS}
@@ -415,4 +412,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    console.run(main)

@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 from typing import Annotated, NamedTuple
@@ -25,9 +24,9 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import timing
-from benchmarks.bench import RESULTS
 from benchmarks.workloads import Object, part, workload
 from datasets import many
+from datasets.run import console
 from datasets.threads import limited
 
 BATCHES = (64, 128, 256, 512, 1024, 2048)
@@ -71,13 +70,8 @@ def fitted(steps: dict[int, float], nothing: float, gradients: float, size: int)
 
 
 def middle(task: timing.Task, times: int) -> float:
-    """The median of some runs, in seconds."""
-    found = []
-    for _ in range(times + 1):
-        begin = time.perf_counter()
-        task()
-        found.append(time.perf_counter() - begin)
-    return median(found[1:])
+    """The median of some runs, in seconds; the first one does not count."""
+    return median([timing.took(task) for _ in range(times + 1)][1:])
 
 
 def measure(rounds: int) -> dict[str, object]:
@@ -136,28 +130,14 @@ def forecast(model: Model, batch: int) -> str:
     return timing.table(head, rows)
 
 
-def main(
-    latency: Annotated[float, typer.Option(min=0, help="Of the network, microseconds.")] = 20,
-    bandwidth: Annotated[float, typer.Option(min=1e-6, help="Of the network, GB/s.")] = 1.25,
-    batch: Annotated[int, typer.Option(min=1, help="Images of a step to be predicted.")] = 1024,
-    rounds: Annotated[int, typer.Option(min=1, help="More of them, quieter times.")] = 5,
-    write: Annotated[bool, typer.Option("--write", help="Into benchmarks/results.md.")] = False,
-    worker: Annotated[Path | None, typer.Option(hidden=True)] = None,
-) -> None:
-    """Measure net.py on W3's layers on 1 and 2 ranks, and predict more of them on a network."""
-    if worker:
-        with many.joined(), limited():
-            found = measure(rounds)
-            if many.leads():
-                worker.write_text(json.dumps(found), encoding="utf-8")
-        return
-    one, two = on(1, rounds), on(2, rounds)
+def told(one: dict, two: dict, latency: float, bandwidth: float, batch: int) -> str:
+    """All that follows from what one and two ranks have measured."""
     model = fitted(one["steps"], two["nothing"], two["gradients"], one["size"])
     table, error = check(model, one["steps"], two["steps"])
     net = model.over(latency / 1e6, bandwidth * 1e9)
     best = net.best(batch)
     gain = net.step(batch, 1) / net.step(batch, best)
-    text = (
+    return (
         f"784-100-50-10, {model.size / 1000:.0f} kB of gradients. A step takes "
         f"{timing.seconds(model.fixed)} and {timing.seconds(model.sample)} for each image; an "
         f"Allreduce between two ranks of this machine {timing.seconds(two['gradients'])}.\n\n"
@@ -165,11 +145,29 @@ def main(
         f"microseconds and {bandwidth:g} GB/s it predicts:\n\n{forecast(net, batch)}\n\n"
         f"A batch of {batch:,} is fastest on {best:,} ranks ({gain:.1f} times); more stop helping."
     )
+
+
+def main(
+    latency: Annotated[float, typer.Option(min=0, help="Of the network, microseconds.")] = 20,
+    bandwidth: Annotated[float, typer.Option(min=1e-6, help="Of the network, GB/s.")] = 1.25,
+    batch: Annotated[int, typer.Option(min=1, help="Images of a step to be predicted.")] = 1024,
+    rounds: Annotated[int, typer.Option(min=1, help="More of them, quieter times.")] = 5,
+    write: timing.Write = False,
+    worker: Annotated[Path | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Measure net.py on W3's layers on 1 and 2 ranks, and predict more of them on a network."""
+    if worker:
+        with limited():
+            found = measure(rounds)
+            if many.leads():
+                worker.write_text(json.dumps(found), encoding="utf-8")
+        return
+    text = told(on(1, rounds), on(2, rounds), latency, bandwidth, batch)
     print(text)
     if write:
         facts = f"By `python benchmarks/many.py` on {timing.machine()}."
-        timing.put(RESULTS, "many", f"## Many machines\n\n{facts}\n\n{text}")
+        timing.put(timing.RESULTS, "many", f"## Many machines\n\n{facts}\n\n{text}")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    console.run(main)

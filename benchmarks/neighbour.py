@@ -8,20 +8,20 @@ Exit 1 if W1, W2 or W4 lose more than 1.3 times with the threads that are the de
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from statistics import median
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import timing
-from benchmarks.bench import RESULTS, pick
+from benchmarks.bench import pick
 from benchmarks.workloads import OURS, Contender, workload
+from datasets.run import console
 from datasets.threads import limited
 
 BUSY = "print('ready', flush=True)\nwhile True: pass"
@@ -46,21 +46,25 @@ def neighbours(n: int) -> Iterator[None]:
             process.communicate()
 
 
-def seconds(task: timing.Task) -> float:
-    begin = time.perf_counter()
-    task()
-    return time.perf_counter() - begin
-
-
 def measure(who: Contender, n: int, rounds: int) -> tuple[list[float], list[float]]:
     """Seconds of a run alone and beside n busy processes, one per round."""
     alone, beside = [], []
     who.run()
     for _ in range(rounds):
-        alone.append(seconds(who.run))
+        alone.append(timing.took(who.run))
         with neighbours(n):
-            beside.append(seconds(who.run))
+            beside.append(timing.took(who.run))
     return alone, beside
+
+
+def row(ours: str, name: str, quick: bool, *settings: Any) -> tuple[float, list[str]]:
+    """How many times as long a workload takes beside the neighbours, and a line of the table."""
+    work = workload(name, 60_000) if name in ("W1", "W2", "W3") and not quick else pick(name, quick)
+    alone, beside = measure(OURS[ours](work, work.weights()), *settings)
+    times = [timing.seconds(median(own) / work.per_run) for own in (alone, beside)]
+    line = [name, f"`{ours}`", *times, timing.against(beside, alone)]
+    print("{:4}{:22}{:>10}{:>10}{:>20}".format(*line), flush=True)
+    return timing.ratio(beside, alone), line
 
 
 def main(
@@ -68,35 +72,26 @@ def main(
         int | None, typer.Option(min=1, help="BLAS threads.  [default: what training takes]")
     ] = None,
     n: Annotated[int, typer.Option("--neighbours", min=1, help="Busy processes.")] = 1,
-    rounds: Annotated[int, typer.Option(min=2, help="How often each is timed.")] = 7,
-    quick: Annotated[bool, typer.Option("--quick", help="Few images.")] = False,
-    write: Annotated[bool, typer.Option("--write", help="Into benchmarks/results.md.")] = False,
+    rounds: timing.Rounds = 7,
+    quick: timing.Quick = False,
+    write: timing.Write = False,
 ) -> None:
     """Time training alone and beside a busy process."""
-    lines, worst = [], 0.0
-    for ours, names in WHO.items():
-        for name in names:
-            work = pick(name, quick)
-            if work.is_mlp and not quick:
-                work = workload(name, 60_000)
-            with limited(threads) if threads else nullcontext():
-                alone, beside = measure(OURS[ours](work, work.weights()), n, rounds)
-            loss, bounds = timing.ratio(beside, alone), timing.interval(beside, alone)
-            if name in ASKED:
-                worst = max(worst, loss)
-            times = [timing.seconds(median(own) / work.per_run) for own in (alone, beside)]
-            shown = f"{loss:.2f} ({bounds[0]:.2f}-{bounds[1]:.2f})"
-            lines.append([name, f"`{ours}`", *times, shown])
-            print("{:4}{:22}{:>10}{:>10}{:>20}".format(*lines[-1]), flush=True)
+    pairs = [(ours, name) for ours, names in WHO.items() for name in names]
+    with limited(threads) if threads else nullcontext():
+        losses, lines = zip(*(row(*pair, quick, n, rounds) for pair in pairs), strict=True)
+    worst = max(loss for loss, (_, name) in zip(losses, pairs, strict=True) if name in ASKED)
     good = worst <= LOSS
     print(f"{', '.join(ASKED)} lose at most {worst:.2f} times: {'good' if good else 'TOO MUCH'}")
     if write:
         title = f"## Beside {n} busy process{'es' * (n > 1)}, {threads or 'default'} threads"
         facts = f"By `python benchmarks/neighbour.py`, {rounds} rounds, {os.cpu_count()} cores."
         table = timing.table(["workload", "who", "alone", "beside it", "loss"], lines)
-        timing.put(RESULTS, f"neighbour {threads or 'default'}", f"{title}\n\n{facts}\n\n{table}")
+        timing.put(
+            timing.RESULTS, f"neighbour {threads or 'default'}", f"{title}\n\n{facts}\n\n{table}"
+        )
     raise SystemExit(0 if good or threads else 1)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    console.run(main)

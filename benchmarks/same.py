@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import functional_net
 from benchmarks.workloads import Array, Functional, Modular, Object, Workload, mlp
 from datasets import load_mnist
+from datasets.run import console
 
 LR, MOMENTUM = 0.1, 0.1
 ARRAYS = ("W1", "b1", "W2", "b2")
@@ -88,4 +89,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    console.run(main)

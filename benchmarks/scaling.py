@@ -11,18 +11,15 @@ import time
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Annotated
 from unittest.mock import patch
-
-import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import timing
-from benchmarks.bench import RESULTS
 from benchmarks.floor import Gemms
 from benchmarks.workloads import OURS, SHAPES, Contender, part, workload
 from cnn import kernels
+from datasets.run import console
 
 NETS = {"functional_net.py": "W1", "net.py": "W3", "cnn": "W4"}
 ENOUGH = 5000  # images in a row, or the clock would blur short epochs
@@ -39,23 +36,20 @@ def row(name: str, kind: type[Contender], sizes: list[tuple[int, int]], rounds: 
     tasks: dict[str, timing.Task] = {}
     for n, batch in sizes:
         work = part(whole, n, batch)
-        tasks[str((n, batch))] = repeated(kind(work, work.weights()), max(1, ENOUGH // n))
+        who, times = kind(work, work.weights()), max(1, ENOUGH // n)
+        tasks[str((n, batch))] = partial(repeated, who, times)
     counts = [n * max(1, ENOUGH // n) for n, _ in sizes]
-    times = timing.interleaved(tasks, rounds).values()
-    each = [[1e6 * t / n for t in own] for own, n in zip(times, counts, strict=True)]
+    found = timing.interleaved(tasks, rounds).values()
+    each = [[1e6 * t / n for t in own] for own, n in zip(found, counts, strict=True)]
     within = [timing.ratio(own, each[0]) for own in each]  # machines drift from round to round
     title = f"matrix products of `{name}`" if kind is Gemms else f"`{name}`"
     return [title, *(f"{median(own):.1f}" for own in each), f"{max(within) / min(within):.2f}"]
 
 
-def repeated(who: Contender, times: int) -> timing.Task:
+def repeated(who: Contender, times: int) -> None:
     """Short epochs, often enough for the clock."""
-
-    def task() -> None:
-        for _ in range(times):
-            who.run()
-
-    return task
+    for _ in range(times):
+        who.run()
 
 
 def images(rounds: int, sizes: tuple[int, ...]) -> str:
@@ -109,12 +103,8 @@ def peak(command: str) -> str:
 
 def start(words: list[str], times: int) -> float:
     """Median seconds of a command."""
-    found = []
-    for _ in range(times):
-        begin = time.perf_counter()
-        subprocess.run([sys.executable, *words], cwd=timing.ROOT, capture_output=True, check=True)
-        found.append(time.perf_counter() - begin)
-    return median(found)
+    run = partial(subprocess.run, cwd=timing.ROOT, capture_output=True, check=True)
+    return median(timing.took(partial(run, [sys.executable, *words])) for _ in range(times))
 
 
 def commands(times: int) -> str:
@@ -136,9 +126,7 @@ def commands(times: int) -> str:
 
 
 def main(
-    rounds: Annotated[int, typer.Option(min=1, help="How often each is timed.")] = 7,
-    quick: Annotated[bool, typer.Option("--quick", help="Few images, no whole runs.")] = False,
-    write: Annotated[bool, typer.Option("--write", help="Into benchmarks/results.md.")] = False,
+    rounds: timing.Rounds = 7, quick: timing.Quick = False, write: timing.Write = False
 ) -> None:
     """How time and memory grow with images, batches and epochs."""
     sizes = (100, 200) if quick else (1000, 5000, 20_000, 60_000)
@@ -151,8 +139,8 @@ def main(
     print("\n\n".join(tables))
     if write:
         facts = f"By `python benchmarks/scaling.py --rounds {rounds}` on {timing.machine()}."
-        timing.put(RESULTS, "scaling", "\n\n".join(["## Scaling", facts, *tables]))
+        timing.put(timing.RESULTS, "scaling", "\n\n".join(["## Scaling", facts, *tables]))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    console.run(main)

@@ -15,7 +15,6 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import typer
 from PIL import ImageFont
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,6 +24,7 @@ from benchmarks.digits import printed, written  # noqa: E402
 from datasets import load_images  # noqa: E402
 from datasets.draw.shapes import draw_shapes  # noqa: E402
 from datasets.read.folders import export_images  # noqa: E402
+from datasets.run import console  # noqa: E402
 
 
 def shapes(n: int, classes: int) -> tuple:
@@ -98,4 +98,4 @@ def main(seeds: int = 10, write: bool = False) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    console.run(main)

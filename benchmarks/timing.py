@@ -8,14 +8,23 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median, quantiles
+from typing import Annotated
+
+import typer
 
 __all__ = [
-    *("ROOT", "THREADS", "Task", "environment"),
-    *("interleaved", "ratio", "interval", "seconds", "table", "put", "machine"),
+    *("ROOT", "RESULTS", "THREADS", "Task", "Rounds", "Quick", "Write", "environment"),
+    *("interleaved", "took", "ratio", "interval", "against", "seconds", "table", "put", "machine"),
 ]
 
 ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results.md"
 Task = Callable[[], object]
+
+# Options that several commands have.
+Rounds = Annotated[int, typer.Option(min=2, help="How often each is timed.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Few images, to see whether all runs.")]
+Write = Annotated[bool, typer.Option("--write", help="Write the page of this measurement anew.")]
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # A wrong kernel or cache size, forced from outside, can cost a factor of three.
@@ -46,11 +55,17 @@ def interleaved(tasks: dict[str, Task], rounds: int) -> dict[str, list[float]]:
     for i in range(rounds + 1):
         shuffle(names)
         for name in names:
-            begin = time.perf_counter()
-            tasks[name]()
+            seconds = took(tasks[name])
             if i:
-                times[name].append(time.perf_counter() - begin)
+                times[name].append(seconds)
     return times
+
+
+def took(task: Task) -> float:
+    """Seconds of one call."""
+    begin = time.perf_counter()
+    task()
+    return time.perf_counter() - begin
 
 
 def ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
@@ -64,6 +79,11 @@ def interval(slow: Sequence[float], fast: Sequence[float]) -> tuple[float, float
     draw = random.Random(0).choices
     cuts = quantiles([median(draw(ratios, k=len(ratios))) for _ in range(2000)], n=40)
     return cuts[0], cuts[-1]
+
+
+def against(slow: Sequence[float], fast: Sequence[float]) -> str:
+    """How many times as long slow took, and within which bounds."""
+    return "{:.2f} ({:.2f}-{:.2f})".format(ratio(slow, fast), *interval(slow, fast))
 
 
 # --- text -----------------------------------------------------------------------

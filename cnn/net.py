@@ -118,8 +118,12 @@ class Net:
     def forward(self, X: Array) -> Array:
         """Inference, block by block of images; writes nothing."""
         X = np.atleast_1d(X)
-        starts = range(0, max(1, len(X)), BLOCK)
-        return np.concatenate([self.infer(X[n : n + BLOCK]) for n in starts])
+        first = self.infer(X[:BLOCK])
+        out = np.empty((len(X), *first.shape[1:]), first.dtype)
+        out[:BLOCK] = first
+        for n in range(BLOCK, len(X), BLOCK):
+            out[n : n + BLOCK] = self.infer(X[n : n + BLOCK])
+        return out
 
     def infer(self, X: Array) -> Array:
         for i, layer in enumerate(self.layers, 1):

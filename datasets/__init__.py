@@ -4,6 +4,7 @@ Everything the three networks share that is not mathematics: MNIST and other
 image sets, one-hot targets, minibatches, toy sets, weight files.
 """
 
+import datasets.start  # isort: skip  # noqa: F401
 from datasets.batches import minibatches, one_hot
 from datasets.read.mnist import MNIST, load_data, load_images, load_mnist
 from datasets.schedules import Schedule, at_epoch

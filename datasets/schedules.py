@@ -26,9 +26,11 @@ def at_epoch(value: Schedule, epoch: int) -> float:
 def number(value: float) -> float:
     """The value as Python's float; TypeError for what is no number."""
     try:
-        return float(value)
+        if not np.ndim(value):  # NumPy makes a number of an array of one, and deprecates that
+            return float(value)
     except (TypeError, ValueError):
-        raise TypeError(f"a rate is expected to be a number, got {short(value)}") from None
+        pass
+    raise TypeError(f"a rate is expected to be a number, got {short(value)}")
 
 
 def short(value: object) -> str:

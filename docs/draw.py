@@ -114,10 +114,6 @@ def way_from(folder: Path) -> str:
     return "" if way == "." else f"{way}/"
 
 
-app = typer.Typer(**console.SETTINGS)
-
-
-@app.command()
 def main(
     weights: Annotated[
         Path,
@@ -143,4 +139,4 @@ def main(
 
 
 if __name__ == "__main__":
-    console.run(app)
+    console.run(main)

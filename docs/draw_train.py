@@ -24,8 +24,6 @@ from docs.draw import WEIGHTS, rounded  # noqa: E402
 
 Array = npt.NDArray[np.floating]
 
-app = typer.Typer(**console.SETTINGS)
-
 
 def varied(X: Array, rng: np.random.Generator) -> Array:
     """The digits X (N, 784), each under a small random affine map, its strokes a little changed."""
@@ -80,7 +78,6 @@ def flagged_ones(N: int, rng: np.random.Generator) -> Array:
     return np.stack(rows)
 
 
-@app.command()
 def main(
     epochs: Annotated[int, console.number("--epochs", 1, "Passes over the digits.")] = 50,
     hidden: Annotated[int, console.number("--hidden_neurons", 1, "Hidden neurons.")] = 100,
@@ -109,4 +106,4 @@ def main(
 
 
 if __name__ == "__main__":
-    console.run(app)
+    console.run(main)

@@ -309,10 +309,6 @@ def reported() -> Iterator[str]:
         yield f"- {words} ({', '.join(sorted(case.wrong))}): [{short}]({case.source})"
 
 
-app = typer.Typer(**console.SETTINGS)
-
-
-@app.command()
 def main(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the clones are.")],
     to: Annotated[
@@ -325,4 +321,4 @@ def main(
 
 
 if __name__ == "__main__":
-    console.run(app)
+    console.run(main)

@@ -116,10 +116,6 @@ def shown(command: str, code: int = 0) -> str:
     return f"$ python {command}\n{done.stdout}"
 
 
-app = typer.Typer(**console.SETTINGS)
-
-
-@app.command()
 def main(
     run: Annotated[bool, typer.Option("--run", help="Run the shown commands first.")] = False,
 ) -> None:
@@ -137,4 +133,4 @@ def main(
 
 
 if __name__ == "__main__":
-    console.run(app)
+    console.run(main)

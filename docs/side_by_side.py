@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -16,10 +14,7 @@ from datasets.run import console  # noqa: E402
 
 PAGE = ROOT / "docs" / "side_by_side.html"
 
-app = typer.Typer(**console.SETTINGS)
 
-
-@app.command()
 def main(to: Annotated[Path, console.option("--to", help="The page to write.")] = PAGE) -> None:
     """Show the three implementations side by side, each equation with its code and numbers."""
     from docs.page import build
@@ -29,4 +24,4 @@ def main(to: Annotated[Path, console.option("--to", help="The page to write.")] 
 
 
 if __name__ == "__main__":
-    console.run(app)
+    console.run(main)

@@ -12,7 +12,7 @@ from datasets.batches import one_hot
 from datasets.schedules import short
 from datasets.store.hdf5 import File
 
-__all__ = ["MNIST", "load_mnist", "load_data", "load_images"]
+__all__ = ["MNIST", "load_mnist", "load_data", "load_images", "read_images"]
 
 Array = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.int64]
@@ -31,8 +31,8 @@ def load_mnist(
     MNIST has N = 60,000 and 10,000, D = 784, K = 10. Another HDF5 file with the keys
     train_data, train_labels, test_data, test_labels loads as well; see load_images.
     """
-    X_train, y_train, X_test, y_test = load_images(path, dtype, train_size)
-    return _rows(X_train), y_train, _rows(X_test), y_test
+    X, y, X_test, y_test = load_images(path, dtype, train_size)
+    return X.reshape(len(X), -1), y, X_test.reshape(len(X_test), -1), y_test
 
 
 load_data = load_mnist
@@ -50,30 +50,36 @@ def load_images(
     without training pictures.
     Raises FileNotFoundError, or ValueError that names file, key, expected and got.
     """
+    X, labels, X_test, labels_test, K = read_images(path, dtype, train_size)
+    return X, one_hot(labels, K, dtype), X_test, one_hot(labels_test, K, dtype)
+
+
+def read_images(
+    path: str | Path, dtype: npt.DTypeLike, train_size: int | None
+) -> tuple[Array, Labels, Array, Labels, int]:
+    """load_images, with labels (N,) in the place of one-hot rows, and the number of classes."""
     file = File(path, KEYS, trusted=os.path.exists(path) and os.path.samefile(path, MNIST))
-    halves = train, test = _Half(file, "train", train_size), _Half(file, "test", None)
+    train, test = halves = _Half(file, "train", train_size), _Half(file, "test", None)
     if train.images.shape[1:] != test.images.shape[1:]:
         raise ValueError(
             f"{file.name}: expected training and test pictures of one shape, "
             f"got {train.images.shape[1:]} and {test.images.shape[1:]}"
         )
     K = _n_classes(file.name, train.labels, test.labels)
-    for half in halves:
+    for half in halves:  # room for one-hot rows, too, whoever makes them
         n = len(half.rows) * (math.prod(half.images.shape[1:]) + K)
         what = f"an array of {len(half.rows)} pictures and their {K} classes"
         file.spend(what, n * np.dtype(dtype).itemsize)
     X_train, X_test = (half.pixels(dtype) for half in halves)
-    for X, half in zip((X_train, X_test), halves, strict=True):
+    for X, half in ((X_train, train), (X_test, test)):
         alike = (other.high for other in halves if other.images.dtype == half.images.dtype)
         if (white := half.white(max(alike))) > 1:
             X /= white
-    _warn_of_gaps(file.name, train.labels, K)
-    y_train, y_test = (one_hot(half.labels[half.rows], K, dtype) for half in halves)
-    return X_train, y_train, X_test, y_test
-
-
-def _rows(X: Array) -> Array:
-    return X.reshape(len(X), -1)  # (N, D)
+    if len(missing := np.setdiff1d(np.arange(K), train.labels)):
+        some = ", ".join(map(str, missing[:5])) + ", ..." * (len(missing) > 5)
+        classes = f"{K} classes, from 0 to {K - 1}, but no training picture of {some}"
+        warnings.warn(f"{file.name}: {classes}", stacklevel=3)
+    return X_train, train.labels[train.rows], X_test, test.labels, K
 
 
 def _n_classes(name: str, train: Labels, test: Labels) -> int:
@@ -86,28 +92,30 @@ def _n_classes(name: str, train: Labels, test: Labels) -> int:
     return K
 
 
-def _warn_of_gaps(name: str, labels: Labels, K: int) -> None:
-    if len(missing := np.setdiff1d(np.arange(K), labels)):
-        some = ", ".join(map(str, missing[:5])) + ", ..." * (len(missing) > 5)
-        warnings.warn(
-            f"{name}: {K} classes, from 0 to {K - 1}, but no training picture of {some}",
-            stacklevel=4,
-        )
+def _picture(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """(C, H, W), or (H, W, C), of what is stored as (N, *shape); () for what is no picture.
 
-
-def _is_image_set(shape: tuple[int, ...]) -> bool:
-    grey, colour = len(shape) in (2, 3), len(shape) == 4 and {shape[1], shape[3]} & {1, 3}
-    return bool(grey or colour) and 0 not in shape
+    A row of D pixels is a square if it can be one, else a line.
+    """
+    match shape:
+        case (int(D),):
+            side = math.isqrt(D)
+            shape = (1, side, side) if side**2 == D else (1, 1, D)
+        case (H, W):
+            shape = (1, H, W)
+    good = len(shape) == 3 and 0 not in shape and {shape[0], shape[2]} & {1, 3}
+    return shape if good else ()
 
 
 class _Half:
     """The training or the test half of a file, checked before a pixel is read."""
 
     def __init__(self, file: File, name: str, size: int | None):
-        self.file_name, self.where = file.name, f"{file.name}: {name}"
+        self.name, self.where = file.name, f"{file.name}: {name}"
         self.images, labels = file[f"{name}_data"], file[f"{name}_labels"]
-        N = self.images.shape[0] if self.images.shape else 0
-        if not _is_image_set(self.images.shape):
+        N, *rest = self.images.shape or (0,)
+        self.picture = _picture(tuple(rest))
+        if not N or not self.picture:
             raise ValueError(
                 f"{self.where}_data is expected to be (N, H, W), (N, H, W, 3) or (N, D), "
                 f"got {self.images.shape}"
@@ -129,12 +137,11 @@ class _Half:
 
     def pixels(self, dtype: npt.DTypeLike) -> Array:
         """(N, C, H, W) as they are stored; the integers never stand in memory as a whole."""
-        C, H, W = self._picture()
-        X = np.empty((len(self.rows), C, H, W), dtype)
-        if self._channels_last():
-            stored = X.transpose(0, 2, 3, 1)
-        else:
-            stored = X.reshape(len(X), *self.images.shape[1:])
+        N, picture = len(self.rows), self.picture
+        last = picture[0] not in (1, 3)  # (H, W, C)
+        C, H, W = (picture[2], *picture[:2]) if last else picture
+        X = np.empty((N, C, H, W), dtype)
+        stored = X.transpose(0, 2, 3, 1) if last else X.reshape(N, *self.images.shape[1:])
         with np.errstate(over="ignore"):  # a float64 may be too large: white tells
             for place, block in self.images.blocks(self.rows):
                 stored[place] = block
@@ -156,24 +163,6 @@ class _Half:
         white = 1 if floats else next(white for white in WHITES if highest <= white)
         usual = 1 if floats else 65535 if dtype == np.uint16 else 255
         if highest and white != usual:
-            warnings.warn(
-                f"{self.file_name}: the largest pixel is {highest:g}, {white} counts as white",
-                stacklevel=4,
-            )
+            told = f"the largest pixel is {highest:g}, {white} counts as white"
+            warnings.warn(f"{self.name}: {told}", stacklevel=4)
         return white
-
-    def _channels_last(self) -> bool:
-        shape = self.images.shape
-        return len(shape) == 4 and shape[1] not in (1, 3)
-
-    def _picture(self) -> tuple[int, int, int]:
-        """(C, H, W); a row of D pixels is a square if it can be one, else a line."""
-        _, *rest = self.images.shape
-        if self._channels_last():
-            return rest[2], rest[0], rest[1]
-        if len(rest) == 3:
-            return rest[0], rest[1], rest[2]
-        if len(rest) == 2:
-            return 1, rest[0], rest[1]
-        side = math.isqrt(rest[0])
-        return (1, side, side) if side**2 == rest[0] else (1, 1, rest[0])

@@ -185,9 +185,11 @@ def flatten(picture: "Image.Image", ground: str = "white") -> "Image.Image":
     """
     from PIL import Image
 
-    kind, grey = picture.format, _is_grey(picture)
+    kind, grey, deep = picture.format, _is_grey(picture), ";16" in str(getattr(picture, "tile", ""))
     if picture.mode[0] in "IF":
         return _eight_bits(picture)
+    if deep:
+        _check_depth(picture)
     if kind == "BMP" and picture.mode == "RGBA" and not picture.getchannel("A").getbbox():
         picture = picture.convert("RGB")  # its fourth byte is unused, and no transparency
     if picture.has_transparency_data:
@@ -198,6 +200,13 @@ def flatten(picture: "Image.Image", ground: str = "white") -> "Image.Image":
     if kind not in ("JPEG", "WEBP") and {*np.ravel(flat.getextrema())} == {0, 1}:
         return flat.point(lambda value: 255 * value)
     return flat
+
+
+def _check_depth(picture: "Image.Image") -> None:
+    # Of 16 bits of colour Pillow keeps the upper 8: what ends at 255 would be black.
+    extrema = np.array(picture.convert("RGBA").getextrema())  # (4, 2)
+    if extrema[:3].max() < 16 and np.ptp(extrema[3]) == 0:
+        raise ValueError("its 16-bit colours end at 4095 or below: save it with 8 bits a channel")
 
 
 def _eight_bits(picture: "Image.Image") -> "Image.Image":

@@ -6,21 +6,20 @@ import os
 import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from datasets.batches import one_hot
 from datasets.run.console import program, say
 from datasets.store.files import printable
-from datasets.store.weights import Weights, load_checkpoint
+from datasets.store.weights import About, Weights, load_checkpoint
 
 if TYPE_CHECKING:
     from datasets.run.options import Options
 
-__all__ = [
-    "Progress", "stored_options", "options_to_store", "resumed", "fingerprint", "unused",
-]  # fmt: skip
+__all__ = ["Progress", "Checkpoint", "fingerprint", "unused"]
 
 VERSION = 2  # of what a checkpoint holds; 1 had no program
 NUMBERS = {
@@ -43,10 +42,6 @@ class Progress:
     images: int = 0  # their fingerprint
     history: list[dict[str, float]] = field(default_factory=list)
 
-    def state(self, options: dict[str, Any]) -> dict[str, Any]:
-        """What a checkpoint holds besides weights and velocity."""
-        return {"program": program(), "version": VERSION, "options": options, **asdict(self)}
-
     @classmethod
     def restored(cls, state: dict[str, Any], path: Path) -> "Progress":
         """From what state() gave. Raises ValueError for what no run can have written."""
@@ -58,6 +53,18 @@ class Progress:
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise ValueError(f"{path}: the state of the run is damaged ({error!r})") from None
         return cls(state["rng"], history=history, **counts, **amounts)  # type: ignore[arg-type]
+
+    def state(self, options: "Options") -> dict[str, Any]:
+        """What a checkpoint holds besides weights and velocity; a path counts from everywhere."""
+        found = {name: asdict(options)[name] for name in sorted(NUMBERS | PATHS.keys())}
+        plain = (bool, int, float, tuple)
+        stored = {
+            name: os.path.abspath(value) if isinstance(value, Path)
+            else value if type(value) in plain else str(value)
+            for name, value in found.items()
+            if value is not None
+        }  # fmt: skip
+        return {"program": program(), "version": VERSION, "options": stored, **asdict(self)}
 
     def place(self) -> str:
         """Where the run stands, in words; empty before the first step."""
@@ -91,75 +98,74 @@ def _row(row: dict[str, Any]) -> dict[str, float]:
     return {"epoch": _count(row["epoch"]), **figures}
 
 
-def options_to_store(options: "Options") -> dict[str, Any]:
-    """The options that stored_options knows, as JSON has them; a path counts from everywhere."""
-    found = {name: asdict(options)[name] for name in sorted(NUMBERS | PATHS.keys())}
-    plain = (bool, int, float, tuple)
-    return {
-        name: os.path.abspath(value) if isinstance(value, Path)
-        else value if type(value) in plain else str(value)
-        for name, value in found.items()
-        if value is not None
-    }  # fmt: skip
+class Checkpoint(NamedTuple):
+    """A checkpoint file, read once. What its state holds is checked where it is used."""
+
+    path: Path
+    weights: Weights
+    velocity: Weights
+    state: dict[str, Any]
+    about: About | None
+
+    @classmethod
+    def load(cls, path: Path) -> "Checkpoint":
+        """Raises ValueError for a file that is none, or for the checkpoint of another program."""
+        found = cls(path, *load_checkpoint(path))
+        if found.state.get("program", program()) != program():
+            other = printable(str(found.state["program"]))[:40]
+            raise ValueError(f"{path}: this is a checkpoint of {other}, not of {program()}")
+        return found
+
+    def options(self) -> dict[str, Any]:
+        """The options that it may set in a run that is resumed: numbers, and no path at will.
+
+        A path counts only if it lies in the checkpoint's own folder; go_on() shows it.
+        """
+        stored = self.state["options"]
+        options = {name: stored[name] for name in NUMBERS & stored.keys()}
+        folder = os.path.dirname(os.path.abspath(self.path))
+        for name, suffix in PATHS.items():
+            value = stored.get(name)
+            beside = isinstance(value, str) and os.path.dirname(os.path.abspath(value)) == folder
+            if beside and value.endswith(suffix):
+                options[name] = value
+        return options
+
+    def go_on(
+        self, options: "Options", given: set[str], learnt: tuple[npt.NDArray, npt.NDArray, int]
+    ) -> Progress:
+        """The progress of --resume, after a word on what comes from the file.
+
+        Raises ValueError if the state is damaged, if the run learnt other images than learnt, or
+        was stopped within an epoch that cannot go on with these options.
+        """
+        progress, stored = Progress.restored(self.state, self.path), self.state["options"]
+        done, within = progress.epoch, f"the run was stopped within epoch {progress.epoch + 1}"
+        wrong = ""
+        if self.state.get("version") and progress.images != fingerprint(*learnt):
+            other = printable(str(stored.get("data") or stored.get("dataset") or "MNIST"))
+            wrong = f"the run learnt other images than those of now, --data {other}"
+        elif progress.step and (size := stored.get("batch_size")) != options.batch_size:
+            wrong = f"{within} in batches of {size}, it cannot go on with --batch_size "
+            wrong += str(options.batch_size)
+        elif progress.step and options.epochs <= done:
+            wrong = f"{within}, it cannot end after --epochs {options.epochs}"
+        if wrong:
+            raise ValueError(f"{self.path}: {wrong}")
+        for name in sorted(PATHS.keys() - given):
+            if taken := asdict(options)[name]:
+                say(f"--{name} {printable(taken)}, as the checkpoint says")
+        if options.epochs <= done:
+            say(f"nothing to do: all {done} epochs are done, --epochs asks for more")
+        return progress
 
 
-def stored_options(path: Path) -> dict[str, Any]:
-    """The options that a checkpoint may set in a run that is resumed: numbers, and no path at will.
-
-    A path counts only if it lies in the checkpoint's own folder; start() shows it.
-    Raises ValueError for the checkpoint of another program.
-    """
-    state = load_checkpoint(path)[2]
-    if state.get("program", program()) != program():
-        other = printable(str(state["program"]))[:40]
-        raise ValueError(f"{path}: this is a checkpoint of {other}, not of {program()}")
-    stored = state["options"]
-    options = {name: stored[name] for name in NUMBERS & stored.keys()}
-    folder = os.path.dirname(os.path.abspath(path))
-    for name, suffix in PATHS.items():
-        value = stored.get(name)
-        beside = isinstance(value, str) and os.path.dirname(os.path.abspath(value)) == folder
-        if beside and value.endswith(suffix):
-            options[name] = value
-    return options
-
-
-def resumed(
-    options: "Options", given: set[str], learnt: tuple[npt.NDArray, npt.NDArray]
-) -> tuple[Weights, Weights, Progress]:
-    """Weights, velocity and progress of --resume.
-
-    Raises ValueError if the checkpoint is damaged, learnt other images than X, y = learnt, or
-    was stopped within an epoch that cannot go on with these options.
-    """
-    path = options.resume or Path()
-    weights, velocity, state = load_checkpoint(path)
-    progress, stored = Progress.restored(state, path), state["options"]
-    if state.get("version") and progress.images != fingerprint(*learnt):
-        other = printable(str(stored.get("data") or stored.get("dataset") or "MNIST"))
-        raise ValueError(f"{path}: the run learnt other images than those of now, --data {other}")
-    if progress.step and stored.get("batch_size") != options.batch_size:
-        raise ValueError(
-            f"{path}: the run was stopped within epoch {progress.epoch + 1} in batches of "
-            f"{stored.get('batch_size')}, it cannot go on with --batch_size {options.batch_size}"
-        )
-    if progress.step and options.epochs <= progress.epoch:
-        raise ValueError(
-            f"{path}: the run was stopped within epoch {progress.epoch + 1}, it cannot end after "
-            f"--epochs {options.epochs}"
-        )
-    for name in sorted(PATHS.keys() - given):
-        if taken := asdict(options)[name]:
-            say(f"--{name} {printable(taken)}, as the checkpoint says")
-    if options.epochs <= progress.epoch:
-        say(f"nothing to do: all {progress.epoch} epochs are done, --epochs asks for more")
-    return weights, velocity, progress
-
-
-def fingerprint(X: npt.NDArray, y: npt.NDArray) -> int:
-    """A number that tells one training set from another, from all its bytes."""
-    X, y = np.ascontiguousarray(X), np.ascontiguousarray(y)
-    return zlib.crc32(X.data, zlib.crc32(y.data))
+def fingerprint(X: npt.NDArray, labels: npt.NDArray, K: int) -> int:
+    """A number that tells one training set from another, from all bytes of X and one-hot y."""
+    crc = 0
+    for i in range(0, len(labels), 1000):  # with many classes all rows would fill gigabytes
+        crc = zlib.crc32(one_hot(labels[i : i + 1000], K).data, crc)
+    return zlib.crc32(np.ascontiguousarray(X).data, crc)
 
 
 def unused(stem: str) -> Path:

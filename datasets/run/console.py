@@ -1,7 +1,9 @@
 """What the commands share: plain output on every terminal, and a mistake as one line."""
 
+import io
 import linecache
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -65,7 +67,7 @@ def program() -> str:
 def say(line: str = "") -> None:
     """Print; where nobody reads on (| head -1) or the disk is full, the work goes on in silence."""
     try:
-        print(_encodable(line, sys.stdout), flush=True)
+        print(line, flush=True)
     except OSError as error:
         sys.stdout = _nowhere()
         if not isinstance(error, BrokenPipeError):
@@ -76,15 +78,9 @@ def warn(line: str) -> None:
     """Tell on stderr, after the name of the command."""
     line = "\n  ".join(map(printable, line.split("\n  ")))  # only a list of files has such lines
     try:
-        print(_encodable(f"{program()}: {line}", sys.stderr), file=sys.stderr, flush=True)
+        print(f"{program()}: {line}", file=sys.stderr, flush=True)
     except OSError:  # nobody reads it: no reason to stop
         sys.stderr = _nowhere()
-
-
-def _encodable(text: str, stream: TextIO) -> str:
-    # What the terminal's encoding cannot show appears as an escape.
-    encoding = stream.encoding or "ascii"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _nowhere() -> TextIO:
@@ -142,9 +138,17 @@ def _innermost(traceback: TracebackType | None) -> tuple[str, int]:
     return place
 
 
-def run(app: Callable[..., Any]) -> None:
-    """Run a typer command; nothing that a user hands in ends in a traceback."""
+def run(command: Callable[..., Any]) -> None:
+    """Run a typer app, or a function as one; nothing that a user hands in ends in a traceback."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # see datasets/start.py
     sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks appears as an escape
+            stream.reconfigure(errors="backslashreplace")
+    app = command
+    if not isinstance(command, typer.Typer):
+        app = typer.Typer(**SETTINGS)
+        app.command()(command)
     with many.joined(), one_line_errors(), warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: warn(str(message))
         warnings.simplefilter("default", UserWarning)  # from the readers: one line each

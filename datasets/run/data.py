@@ -1,4 +1,4 @@
-"""What a run learns: rows of MNIST or of a file, or the images of a file or a folder."""
+"""What a run learns: the images of MNIST, of a file or of a folder."""
 
 import math
 from collections.abc import Sequence
@@ -8,56 +8,40 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from datasets.batches import one_hot
-from datasets.read.mnist import MNIST, load_images, load_mnist
+from datasets.read.mnist import MNIST, read_images
 from datasets.run.console import say
 from datasets.store.files import printable
-from datasets.store.weights import About, Weights
+from datasets.store.weights import About
 
 if TYPE_CHECKING:
     from datasets.run.options import Options
 
-__all__ = [
-    "Images",
-    "load_rows",
-    "load_pictures",
-    "no_pictures",
-    "short_list",
-    "suit",
-    "stored_hidden_sizes",
-    "image_shape",
-]
+__all__ = ["Images", "load_pictures", "no_pictures", "short_list", "suit", "image_shape"]
 
-Array = npt.NDArray[np.floating]
 BATCHES, STEPS, EPOCHS = 20, 400, 60  # aimed at: an epoch's steps, a run's; its epochs at most
 
 
 class Images(NamedTuple):
-    """Pixels (N, C, H, W), floats in [0, 1] or integers to 255; targets (N, K) one-hot."""
+    """Pixels (N, C, H, W), floats in [0, 1] or integers to 255; labels (N,)."""
 
     X_train: npt.NDArray
-    y_train: Array
+    y_train: npt.NDArray[np.integer]
     X_val: npt.NDArray
-    y_val: Array
+    y_val: npt.NDArray[np.integer]
     names: list[str]  # of the K classes
     judged_on: str  # what X_val is: test, or validation
 
 
-def load_rows(options: "Options") -> tuple[Array, Array, Array, Array]:
-    """X_train (N, D), y_train (N, K), X_test and y_test of MNIST, or of --data."""
-    return load_mnist(options.data or MNIST, train_size=options.train_size)
-
-
 def load_pictures(options: "Options", given: set[str], rng: np.random.Generator) -> Images:
-    """The images of MNIST, or of --dataset; of a folder, a share is put aside for validation."""
-    path = options.dataset
-    if path and path.is_dir():
-        return _folder(path, options, rng)
+    """The images of MNIST, of --data or --dataset; of a folder, a share is put aside."""
+    path = options.data or options.dataset
+    if options.dataset and options.dataset.is_dir():
+        return _folder(options.dataset, options, rng)
     for name in ("image_size", "val_split", "skip_bad"):
         if name in given:
             raise ValueError(f"--{name} is for a folder of pictures, got {path or 'MNIST'}")
-    X_train, y_train, X_val, y_val = load_images(path or MNIST, train_size=options.train_size)
-    return Images(X_train, y_train, X_val, y_val, [str(k) for k in range(y_val.shape[1])], "test")
+    X, y, X_val, y_val, K = read_images(path or MNIST, np.float32, options.train_size)
+    return Images(X, y, X_val, y_val, [str(k) for k in range(K)], "test")
 
 
 def _folder(path: Path, options: "Options", rng: np.random.Generator) -> Images:
@@ -70,13 +54,13 @@ def _folder(path: Path, options: "Options", rng: np.random.Generator) -> Images:
     size = options.train_size
     if size is not None and size > len(train):
         raise ValueError(f"train_size is expected to be from 1 to {len(train)}, got {size}")
-    train, y = train[:size], one_hot(labels, len(names))
-    return Images(X[train], y[train], X[val], y[val], names, "validation")
+    train = train[:size]
+    return Images(X[train], labels[train], X[val], labels[val], names, "validation")
 
 
 def no_pictures(about: About) -> Images:
     """No images, of the shape and classes that a weight file tells of."""
-    X, y = np.zeros((0, *about.image_shape), np.float32), np.zeros((0, len(about.class_names)))
+    X, y = np.zeros((0, *about.image_shape), np.float32), np.zeros(0, np.int64)
     judged_on = "validation" if about.prepared == "fitted" else "test"
     return Images(X, y, X, y, [*about.class_names], judged_on)
 
@@ -99,22 +83,6 @@ def suit(options: "Options", N: int) -> int:
     if options.epochs is None:
         options.epochs = min(max(math.ceil(STEPS / steps), 3), EPOCHS)
     return steps
-
-
-def stored_hidden_sizes(
-    path: Path, stored: Weights, hidden_neurons: int, given: set[str]
-) -> list[int]:
-    """The sizes of the hidden layers of the perceptron whose weights a file holds."""
-    for key, array in stored.items():
-        if array.ndim != {"W": 2, "b": 1}.get(key.split("/")[1]):
-            raise ValueError(
-                f"{path}: this network expects W (inputs, neurons) and b (neurons,), "
-                f"the file has {key} {array.shape}"
-            )
-    sizes = [len(b) for key, b in stored.items() if key.endswith("/b")][:-1]
-    if "hidden_neurons" in given and sizes != [hidden_neurons]:
-        raise ValueError(f"--hidden_neurons {hidden_neurons}: {path} has {sizes}")
-    return sizes
 
 
 def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:

@@ -10,9 +10,9 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from datasets.run import console
-from datasets.run.checkpoint import stored_options
+from datasets.run.checkpoint import Checkpoint
 from datasets.run.console import number, option
-from datasets.run.loop import Run
+from datasets.run.run import Run
 from datasets.threads import limited
 
 __all__ = ["Options", "Rates", "command"]
@@ -61,7 +61,8 @@ def share(text: str) -> float:
 def _resume(ctx: typer.Context, path: Path | None) -> Path | None:
     # Read before every other option: what the file remembers are their defaults.
     if path is not None and not ctx.resilient_parsing:
-        ctx.default_map = stored_options(path)
+        ctx.obj = Checkpoint.load(path)
+        ctx.default_map = ctx.obj.options()
     return path
 
 
@@ -130,7 +131,7 @@ def command(main: Callable[[Run], None], **defaults: Any) -> Callable[[], None]:
 
     def train(ctx: typer.Context, **values: Any) -> None:
         given = {name for name in values if _written(ctx, name)}
-        with limited(values["threads"]), Run(Options(**values), given, ctx.args) as run:
+        with limited(values["threads"]), Run(Options(**values), given, ctx.args, ctx.obj) as run:
             main(run)
 
     table = inspect.signature(Options).parameters.values()

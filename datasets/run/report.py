@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,51 +13,75 @@ from datasets.run.data import image_shape
 from datasets.run.predict import as_digit, as_picture, predict_pictures
 from datasets.run.targets import saved
 from datasets.store.files import printable
-from datasets.store.weights import Weights
 
 if TYPE_CHECKING:
-    from datasets.run.loop import Run
+    from datasets.run.run import Run
 
 __all__ = ["Probabilities", "report", "most_confused"]
 
 Array = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]
 Probabilities = Callable[[Array], Array]
+BLOCK = 1000  # images whose probabilities are held at a time
 
 
-def report(run: "Run", probabilities: Probabilities, X: Array, y: Array) -> None:
-    """Save the weights, then judge probabilities(X) (N, K) on X (N, D) or (N, C, H, W), y (N, K).
+class Judged(NamedTuple):
+    """Images (N, ...), which class each is, is taken for, and how surely (N,)."""
 
-    Then does what --pictures and --predict ask for. Exits with 1 if --save was written elsewhere.
+    X: Array
+    truth: Integers
+    guess: Integers
+    sure: Array
+
+
+def report(run: "Run", probabilities: Probabilities, X: Array, y: npt.NDArray) -> None:
+    """Save the weights, then judge probabilities(X) (N, K) on X (N, D) or (N, C, H, W).
+
+    y are labels (N,) or one-hot rows (N, K). Then does what --pictures and --predict ask for.
+    Exits with 1 if --save was written elsewhere.
     """
     if not many.leads():
         return
     if not len(X):
         _predict(run, probabilities, X.shape[1:])
         return
-    path = run.options.save and saved(run.options.save, run.kept[0], None, None, run.is_about())
-    P = np.concatenate([probabilities(X[i : i + 1000]) for i in range(0, len(X), 1000)])
-    if not np.isfinite(P).all():
-        advice = "training has diverged, try a tenth of --lr"
-        raise FloatingPointError(f"the scores became inf or nan: {advice}")
-    truth, guess = y.argmax(axis=1), P.argmax(axis=1)  # (N,)
-    right = int(np.count_nonzero(truth == guess))
-    say(f"{run.judged_on} accuracy {right / len(X):.2%} ({right} of {len(X)}){_time(run)}")
-    shown, said = run.names[truth[0]], run.names[guess[0]]
-    say(f"example: {run.judged_on} image 0 is {shown}, predicted {said} ({P[0].max():.1%})")
-    if why := learnt_nothing(run.progress.history, guess, len(run.names)):
-        say(why)
+    path = run.options.save and saved(run.options.save, run.kept, None, None, run.is_about())
+    judged = _judged(probabilities, X, y)
+    _tell(run, judged)
     if path:
         say(f"weights are in {printable(path)}")
     if run.options.pictures:
-        _pictures(run, run.kept[0], X, truth, P, run.names)
+        _pictures(run, judged)
     if X.ndim == 4:
-        for line in most_confused(truth, guess, run.names):
+        for line in most_confused(judged.truth, judged.guess, run.names):
             say(line)
     if run.own_pictures:
         _predict(run, probabilities, X.shape[1:])
     if path != run.options.save:
         raise SystemExit(1)
+
+
+def _judged(probabilities: Probabilities, X: Array, y: npt.NDArray) -> Judged:
+    guess, sure = np.empty(len(X), np.intp), np.empty(len(X))
+    for i in range(0, len(X), BLOCK):
+        P = probabilities(X[i : i + BLOCK])  # (N, K)
+        if not np.isfinite(P).all():
+            advice = "training has diverged, try a tenth of --lr"
+            raise FloatingPointError(f"the scores became inf or nan: {advice}")
+        guess[i : i + BLOCK], sure[i : i + BLOCK] = P.argmax(axis=1), P.max(axis=1)
+    return Judged(X, y if y.ndim == 1 else y.argmax(axis=1), guess, sure)
+
+
+def _tell(run: "Run", judged: Judged) -> None:
+    (X, truth, guess, sure), history = judged, run.progress.history
+    right = int(np.count_nonzero(truth == guess))
+    epochs = "1 epoch" if len(history) == 1 else f"{len(history)} epochs"
+    time = f" after {epochs} in {sum(row['seconds'] for row in history):.1f} s" if history else ""
+    say(f"{run.judged_on} accuracy {right / len(X):.2%} ({right} of {len(X)}){time}")
+    shown, said = run.names[truth[0]], run.names[guess[0]]
+    say(f"example: {run.judged_on} image 0 is {shown}, predicted {said} ({sure[0]:.1%})")
+    if why := learnt_nothing(history, guess, len(run.names)):
+        say(why)
 
 
 def learnt_nothing(history: list[dict[str, float]], guess: Integers, K: int) -> str:
@@ -71,12 +95,6 @@ def learnt_nothing(history: list[dict[str, float]], guess: Integers, K: int) -> 
         f"classes is {np.log(K):.2f}, and {seen}; --lr is too large (hidden neurons that are 0 "
         "for every image), too small, or the run too short: try a tenth, then more --epochs"
     )
-
-
-def _time(run: "Run") -> str:
-    seconds = sum(row["seconds"] for row in run.progress.history)
-    epochs = "1 epoch" if run.progress.epoch == 1 else f"{run.progress.epoch} epochs"
-    return f" after {epochs} in {seconds:.1f} s" if run.progress.epoch else ""
 
 
 def most_confused(
@@ -105,21 +123,19 @@ def _predict(run: "Run", probabilities: Probabilities, shape: tuple[int, ...]) -
     )
 
 
-def _pictures(
-    run: "Run", weights: Weights, X: Array, truth: Integers, P: Array, names: Sequence[str]
-) -> None:
+def _pictures(run: "Run", judged: Judged) -> None:
     from datasets.draw.confusion import confusion_picture
     from datasets.draw.curves import curves
     from datasets.draw.sheets import filters_sheet, mistakes_sheet, weights_sheet
 
-    folder = Path(run.options.pictures or "")
-    shape, guess = image_shape(X.shape[1:]), P.argmax(axis=1)
-    W = next(iter(weights.values()))
+    (X, truth, guess, sure), names = judged, run.names
+    folder, shape = Path(run.options.pictures or ""), image_shape(X.shape[1:])
+    W = next(iter(run.kept.values()))
     if W.ndim == 4:
         filters_sheet(W, folder / "filters.png")
     else:
         weights_sheet(W, shape, folder / "weights.png")
-    images, sure = X.reshape(-1, *shape), P.max(axis=1)
+    images = X.reshape(-1, *shape)
     mistakes_sheet(images, truth, guess, sure, names, folder / "mistakes.png")
     confusion_picture(truth, guess, names, folder / "confusion.png")
     if run.progress.history:

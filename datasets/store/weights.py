@@ -85,20 +85,19 @@ def load_weights(path: str | Path) -> Weights:
 def load_net(path: str | Path) -> tuple[Weights, About | None]:
     """Weights, and what the network was trained on if the file says so. Raises as load_weights."""
     file = File(path, ["layer_*/*", "about"])
-    about = About(**_text(file, "about", _about)) if "about" in file.arrays else None
-    return _layers(file, ""), about
+    return _layers(file, ""), _about_of(file)
 
 
-def load_checkpoint(path: str | Path) -> tuple[Weights, Weights, dict[str, Any]]:
-    """Weights, velocity and state of a checkpoint. Raises ValueError for a file that is none.
+def load_checkpoint(path: str | Path) -> tuple[Weights, Weights, dict[str, Any], About | None]:
+    """Weights, velocity, state and about of a checkpoint. Raises ValueError for what is none.
 
     Whoever uses the state checks its values: all that is known is that it holds options.
     """
-    file = File(path, ["layer_*/*", "run", "run/velocity/layer_*/*", "run/state"])
+    file = File(path, ["layer_*/*", "about", "run", "run/velocity/layer_*/*", "run/state"])
     if "run" not in file.arrays:
         raise ValueError(f"{file.name}: expected a checkpoint, found weights only: use --load")
     state = _text(file, "run/state", _state)
-    return _layers(file, ""), _layers(file, "run/velocity/"), state
+    return _layers(file, ""), _layers(file, "run/velocity/"), state, _about_of(file)
 
 
 def match_weights(weights: Weights, like: Weights, path: str | Path) -> Weights:
@@ -117,6 +116,10 @@ def match_weights(weights: Weights, like: Weights, path: str | Path) -> Weights:
         if weights[key].dtype.kind not in "fiu":
             raise TypeError(f"{path}: {key} is expected to hold numbers, got {weights[key].dtype}")
     return {key: weights[key].astype(like[key].dtype) for key in like}
+
+
+def _about_of(file: File) -> About | None:
+    return About(**_text(file, "about", _about)) if "about" in file.arrays else None
 
 
 def _layers(file: File, prefix: str) -> Weights:

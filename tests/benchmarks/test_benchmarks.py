@@ -1,5 +1,6 @@
 """The benchmarks: everybody does the same work before a time counts; nothing here is timed."""
 
+import importlib
 import json
 import re
 import subprocess
@@ -15,6 +16,7 @@ from benchmarks.floor import Bare, gemms
 from benchmarks.peers import MODULES, PEERS
 from benchmarks.workloads import OURS, Workload, convnet, mlp
 from datasets import one_hot
+from datasets.run import console
 
 typer = pytest.importorskip("typer")
 
@@ -283,6 +285,16 @@ def test_a_mistake_is_told(call, words, message):
     result = call(bench.main, *words)
     assert result.exit_code == 2
     assert message in " ".join(re.sub("[^ -~]", " ", result.stderr).split())
+
+
+@pytest.mark.parametrize("path", sorted(timing.ROOT.glob("benchmarks/*.py")), ids=lambda p: p.stem)
+def test_every_command_has_help(path, monkeypatch, capsys):
+    if "console.run(main)" not in path.read_text(encoding="utf-8"):
+        pytest.skip("no command")
+    monkeypatch.setattr(sys, "argv", [str(path), "-h"])
+    with pytest.raises(SystemExit) as exit:
+        console.run(importlib.import_module(f"benchmarks.{path.stem}").main)
+    assert not exit.value.code and f"Usage: python {path.name}" in capsys.readouterr().out
 
 
 def test_the_neighbour_is_busy_and_gone_afterwards():

@@ -4,7 +4,9 @@ import csv
 import importlib
 import io
 import json
+import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,11 +15,12 @@ import numpy as np
 import pytest
 
 import net
-from datasets import load_weights, save_weights
+from datasets import load_weights, save_weights, start
 from datasets.bar import Bar
 from datasets.run import report
-from datasets.run.loop import Run
+from datasets.run.run import Run
 
+ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ["functional_net", "net"]
 
 
@@ -194,27 +197,27 @@ def test_resume_goes_on_bit_for_bit(call, data, command):
     assert history("whole.csv") == history("parts.csv") and len(history("parts.csv")) == 4
 
 
-def pressing_ctrl_c(step: int, stop: signal.Signals = signal.SIGINT):
-    """Run.note, that sends a signal in a step of the second epoch."""
+def pressing_ctrl_c(step: int, stop: signal.Signals = signal.SIGINT, epoch: int = 1):
+    """Run.note, that sends a signal in a step of an epoch, by default of the second."""
     note = Run.note
 
     def pressed(run: Run, loss: float, right: int) -> None:
         note(run, loss, right)
-        if (run.progress.epoch, run.progress.step) == (1, step):
+        if (run.progress.epoch, run.progress.step) == (epoch, step):
             signal.raise_signal(stop)
 
     return pressed
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("step", [1, 5, 9])
+@pytest.mark.parametrize(("epoch", "step"), [(0, 3), (1, 1), (1, 9)])
 def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(
-    call, data, command, step, monkeypatch
+    call, data, command, epoch, step, monkeypatch
 ):
     options = ("--data", data, "--batch_size", 10, "--epochs", 3)
     call(command, *options, "--save", "whole.h5", "--history", "whole.csv")
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "note", pressing_ctrl_c(step))
+        patch.setattr(Run, "note", pressing_ctrl_c(step, epoch=epoch))
         code, out, _ = call(command, *options, "--save", "parts.h5", "--history", "parts.csv")
     assert code == 130 and not Path("parts.h5").exists()
     assert out.splitlines()[-1].endswith(f"go on with --resume {command}_stopped.h5")
@@ -280,6 +283,28 @@ def test_ctrl_c_outside_of_training_stops_at_once(call, data, monkeypatch):
     monkeypatch.setattr(report, "_pictures", lambda *_: signal.raise_signal(signal.SIGINT))
     code, out, err = call("net", "--data", data, "--load", "w.h5", "--pictures", "p")
     assert code == 130 and err == "net.py: stopped\n" and "pictures are in" not in out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no signals to a process")
+@pytest.mark.parametrize("words", [["functional_net.py"], ["net.py"], ["-m", "cnn"]])
+def test_ctrl_c_while_numpy_is_imported_ends_the_program_in_silence(tmp_path, words):
+    (tmp_path / "numpy.py").write_text(
+        "import time\nprint('importing', flush=True)\n"
+        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    raise ImportError('broken')"
+    )
+    program = subprocess.Popen(
+        [sys.executable, *words], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert program.stdout.readline() == "importing\n"
+    program.send_signal(signal.SIGINT)
+    assert program.communicate() == ("", "") and program.returncode == -signal.SIGINT
+
+
+def test_other_programs_that_import_this_keep_their_ctrl_c():
+    for words in (["python", "mine.py"], ["python", "-m", "pytest"], ["python"], ["python", "-c"]):
+        assert not start.is_command(words)
+    assert signal.getsignal(signal.SIGINT) is not signal.SIG_DFL
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,40 @@ def test_sixteen_bits_are_scaled_not_clipped(folder):
         assert np.abs(deep_one - wanted).max() <= 1
 
 
+def deep_png(pixels: np.ndarray) -> bytes:
+    """A PNG of 16 bits a channel from pixels (H, W, C); Pillow writes none."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        crc = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc)
+
+    H, W, C = pixels.shape
+    head = struct.pack(">IIBBBBB", W, H, 16, {2: 4, 3: 2, 4: 6}[C], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+@pytest.mark.parametrize("C", [2, 3, 4])
+def test_colours_of_16_bits_do_not_turn_black(tmp_path, C):
+    path, shades = tmp_path / "deep.png", np.linspace(0, 1, 80).reshape(4, 20, 1)
+    for white in (255, 4095, 65535):
+        pixels = np.repeat(shades * white, C, axis=2)
+        if C % 2 == 0:
+            pixels[:, :, -1] = white  # opaque
+        path.write_bytes(deep_png(pixels.astype(np.uint16)))
+        if white < 65535:
+            with pytest.raises(ValueError, match=r"deep\.png: .*16-bit colours end at 4095"):
+                decode(path, 3)
+        else:
+            assert np.abs(decode(path, 1)[0] - 255 * shades[:, :, 0]).max() < 2
+    if C % 2 == 0:  # black ink on nothing
+        pixels = np.zeros((4, 20, C), np.uint16)
+        pixels[:, 5:, -1] = 65535
+        path.write_bytes(deep_png(pixels))
+        assert (decode(path, 1)[0] == np.where(np.arange(20) < 5, 255, 0)).all()
+
+
 def ramp(white: float, dtype: type) -> np.ndarray:
     return np.tile(np.linspace(0, white, 16), (4, 1)).astype(dtype)
 

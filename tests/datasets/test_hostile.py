@@ -156,7 +156,7 @@ def test_an_epoch_that_ends_in_garbage_is_neither_judged_nor_saved(call, command
 def test_ctrl_c_saves_elsewhere_what_cannot_be_saved_here(call, command, monkeypatch):
     import signal
 
-    from datasets.run.loop import Run
+    from datasets.run.run import Run
     from datasets.store import weights
 
     real, count = weights.save_weights, Run.note

@@ -46,7 +46,7 @@ def test_what_is_saved_comes_back_bit_for_bit_in_order(tmp_path, dtype):
 def test_a_checkpoint_is_a_weight_file_and_more(tmp_path):
     path = some_checkpoint(tmp_path / "c.h5")
     assert load_weights(path).keys() == some_weights().keys()
-    _, velocity, state = load_checkpoint(path)
+    _, velocity, state, _ = load_checkpoint(path)
     assert np.array_equal(velocity["layer_2/W"], some_weights(1)["layer_2/W"])
     rng = np.random.default_rng(1)
     rng.bit_generator.state = state["rng"]
