@@ -99,7 +99,7 @@ class Loop:
             what = f"{progress.hits} hits in {self.seen} of {len(X)} samples"
             raise ValueError(f"{self.path}: the state of the run is damaged ({what})")
         batches = minibatches(X, y, self.options.batch_size, self.rng, progress.step)
-        begin = shown = time.perf_counter()
+        begin = time.perf_counter()
         with Bar(f"epoch {progress.epoch + 1}/{self.n_epochs}", len(X)) as bar:
             for X_batch, y_batch in batches:
                 X_own, y_own = many.share(X_batch, y_batch)
@@ -107,10 +107,9 @@ class Loop:
                 yield X_own, y_own
                 if self.stopping:
                     break
-                # The bar costs more than a step of a small net: ten times a second is enough.
-                if (now := time.perf_counter()) - shown > 0.1:
-                    shown = now
-                    bar.show(self.seen, self._figures(progress.seconds + now - begin))
+                if bar.due():
+                    seconds = progress.seconds + time.perf_counter() - begin
+                    bar.show(self.seen, self._figures(seconds))
         progress.seconds += max(0.0, time.perf_counter() - begin)
 
     def note(self, loss: float, right: int) -> None:
