@@ -65,9 +65,7 @@ def sets() -> dict[str, tuple]:
 def validation(folder: str, seed: int, *options: str) -> tuple[float, int]:
     """The validation accuracy in percent that the command says at its end, and how many epochs."""
     command = [sys.executable, "-m", "cnn", "--dataset", folder, "--seed", str(seed), *options]
-    out = subprocess.run(
-        command, cwd=timing.ROOT, capture_output=True, text=True, check=True
-    ).stdout
+    out = subprocess.check_output(command, cwd=timing.ROOT, text=True)
     accuracy, epochs = re.findall(r"^validation accuracy ([\d.]+)%.* after (\d+)", out, re.M)[-1]
     return float(accuracy), int(epochs)
 
@@ -90,7 +88,7 @@ def row(name: str, images: np.ndarray, labels: np.ndarray, seeds: int) -> list[s
 def main(seeds: int = 10, write: timing.Write = False) -> None:
     """Median validation accuracy with the defaults, and of a tuned run."""
     head = ["set", "pictures", f"defaults, median of {seeds} seeds", "worst seed", "tuned"]
-    table = timing.table(head, [row(name, *pair, seeds) for name, pair in sets().items()])
+    table = timing.table(head, [row(name, X, y, seeds) for name, (X, y) in sets().items()])
     if write:
         title = f"# Small sets\n\n`python benchmarks/small_sets.py --seeds {seeds}`: accuracy on "
         text = f"{title}a tenth of the pictures, which were put aside.\n\n{table}\n"

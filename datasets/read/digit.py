@@ -8,7 +8,7 @@ middle of 28 x 28, grey levels from the averaging.
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -192,7 +192,7 @@ def _cropped(ink: Array) -> Array:
     return _box(ink, EDGE) if max(ink.shape) > 28 else ink
 
 
-def _box(ink: Array, least: float) -> Array:
+def _box(ink: npt.NDArray[Any], least: float) -> npt.NDArray[Any]:
     rows, columns = (np.flatnonzero(ink.max(axis=axis) > least) for axis in (1, 0))
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
