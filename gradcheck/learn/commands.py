@@ -11,6 +11,7 @@ import typer
 from gradcheck.console import say
 from gradcheck.core import CannotCheck
 from gradcheck.learn import drill, grading, handout, hints, marking
+from gradcheck.plants.plant import Plant
 
 __all__ = ["COMMANDS"]
 
@@ -22,17 +23,14 @@ def option(*names: str, help: str, **settings: Any) -> Any:
 
 
 Target = Annotated[str, typer.Argument(metavar="NET", help="functional, net or cnn.")]
-Kind = Annotated[
-    str | None, option("--as", metavar="NET", help="functional, net or cnn.  [default: by content]")
-]
 Seconds = Annotated[
     float, option("--seconds", metavar="S", min=1, help="For one file.  [default: 60]")
 ]
 Seed = Annotated[int | None, option("--seed", metavar="N", min=0, help="Same seed, same mistake.")]
 
 
-def known(target: str | None) -> str | None:
-    if target is not None and target not in TARGETS:
+def known(target: str) -> str:
+    if target not in TARGETS:
         raise CannotCheck(f"expected functional, net or cnn, got {target!r}")
     return target
 
@@ -63,7 +61,7 @@ def learn(
     handout.write(text, path)
     say(f"written: {path}. Edit it, then: python -m gradcheck mark {path}")
     if minutes is not None:
-        raise typer.Exit(follow(path, target, 60.0, time.monotonic() + 60 * minutes))
+        raise typer.Exit(follow(path, 60.0, time.monotonic() + 60 * minutes))
 
 
 def show_proof(target: str) -> int:
@@ -77,32 +75,29 @@ def show_proof(target: str) -> int:
 def mark(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="my_functional_net.py, ...")],
     watch: Annotated[bool, option("--watch", help="Again whenever it is saved.")] = False,
-    target: Kind = None,
     seconds: Seconds = 60.0,
 ) -> None:
     """What is right, wrong and why, not yet, or waiting. Exit 0: all right."""
     if not file.is_file():
         raise CannotCheck(f"{file}: no such file; python -m gradcheck learn functional writes one")
-    if watch:
-        raise typer.Exit(follow(file, known(target), seconds, np.inf))
-    raise typer.Exit(0 if show(file, known(target), seconds) else 1)
+    raise typer.Exit(follow(file, seconds) if watch else int(not show(file, seconds)))
 
 
-def show(file: Path, target: str | None, seconds: float) -> bool:
+def show(file: Path, seconds: float) -> bool:
     """Print the marks; True when all is right."""
-    marks = marking.mark_file(file, target, seconds)
+    marks = marking.mark_file(file, seconds=seconds)
     say("\n".join(marking.lines(marks)))
-    return all(m.right for m in marks) and not marks.remark
+    return all(m.right for m in marks)
 
 
-def follow(file: Path, target: str | None, seconds: float, end: float) -> int:
+def follow(file: Path, seconds: float, end: float = np.inf) -> int:
     """Mark after every save until all is right (0), or the time is over (1)."""
     seen = None
     while time.monotonic() < end:
         now = file.stat().st_mtime_ns if file.is_file() else None
         if now is not None and now != seen:
             seen = now
-            if show(file, target, seconds):
+            if show(file, seconds):
                 return 0
             left = f"{(end - time.monotonic()) / 60:.0f} minutes left, " if end < np.inf else ""
             say(f"({left}Ctrl-C ends)")
@@ -123,10 +118,10 @@ def hint(
     if equation not in hints.HINTS:
         raise CannotCheck(f"expected E1 to E9, got {equation!r}")
     mine = file or next(iter(sorted(Path().glob("my_*.py"))), None)
-    target = marking.target_of(mine.read_text("utf-8", "replace")) if mine else None
+    target = handout.target_of(mine.read_text("utf-8", "replace")) if mine else None
     right = False
     if step == 5 and mine and target:
-        own = [m.right for m in marking.mark_file(mine, target) if m.equation == equation]
+        own = [m.right for m in marking.mark_file(mine) if m.equation == equation]
         right = bool(own) and all(own)
     say("\n".join(hints.hint(equation, step, target == "net", right)))
 
@@ -136,12 +131,11 @@ def grade(
         help="Submissions: files, or a folder for each learner.")],
     to: Annotated[Path | None, option("--to", metavar="DIR",
         help="For marks.csv and results/.  [default: FOLDER/marks]")] = None,
-    target: Kind = None,
     seconds: Seconds = 60.0,
 ) -> None:  # fmt: skip
     """Mark a class: CSV, Gradescope's results.json, a table of its mistakes."""
     graded = []
-    for one in grading.grade(folder, known(target), seconds):
+    for one in grading.grade(folder, seconds):
         graded.append(one)
         say(f"{one.name}: {one.right} of {len(one.marks)} {one.said}".rstrip())
     grading.save(graded, to or folder / "marks")
@@ -160,11 +154,10 @@ def hunt(
 ) -> None:  # fmt: skip
     """Guess a hidden mistake from its numbers: five offers, hints, a score."""
     rng, points = np.random.default_rng(seed), 0
-    targets = [known(target) or ""] if target else list(TARGETS)
+    targets = [known(target)] if target else list(TARGETS)
     for n in range(1, rounds + 1):
         say(f"--- round {n} of {rounds}")
-        plant, offered = drill.choices(targets, rng)
-        points += drill.play(plant, offered, ask, say)
+        points += drill.play(*drill.choices(targets, rng), ask, say)
     say(f"{points} of {3 * rounds} points")
 
 
@@ -176,8 +169,8 @@ def ask(prompt: str) -> str:
 
 
 def plants(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", show_default=False,
-        help="Plant this one and see it found.  [default: list all]")] = None,
+    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False,
+        help="Plant this one and see it found.  [default: list all]")] = "list",
     to: Annotated[Path | None, option("--to", metavar="DIR",
         help="Only write the file with the mistake there.")] = None,
     seed: Annotated[int, option("--seed", metavar="N", min=0,
@@ -188,7 +181,7 @@ def plants(
     from gradcheck.plants.plant import mutate
 
     found = next((p for p in PLANTS if p.name == name), None)
-    if not name or name == "list":
+    if name == "list":
         say("\n".join(f"{p.name:36} {p.file}, {p.function}" for p in PLANTS))
     elif found is None:
         near = ", ".join(p.name for p in PLANTS if name.lower() in p.name)
@@ -202,7 +195,7 @@ def plants(
         raise typer.Exit(examined(found, seed))
 
 
-def examined(plant: Any, seed: int) -> int:
+def examined(plant: Plant, seed: int) -> int:
     """Show the line, what the checker says and why; 1 when the mistake is found."""
     from gradcheck.plants.plant import diff
     from gradcheck.plants.planting import examine
@@ -212,7 +205,7 @@ def examined(plant: Any, seed: int) -> int:
     if findings.trouble:
         say(f"the planted code raised {findings.trouble}")
     say(f"why: {plant.story}")
-    say(f"\nFOUND  {plant.name}" if findings.found else f"\nNOT FOUND  {plant.name}")
+    say(f"\n{'FOUND' if findings.found else 'NOT FOUND'}  {plant.name}")
     return int(findings.found)
 
 

@@ -1,6 +1,8 @@
 """Repair and hunt: a complete file with one hidden mistake, or its numbers without its line."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 
 import numpy as np
 
@@ -11,24 +13,21 @@ from gradcheck.plants.plant import Plant, PlantError, diff, mutate
 __all__ = ["plantable", "repair", "choices", "play"]
 
 
-def plantable(target: str) -> list[Plant]:
-    """The mistakes that fit into the one file of the exercise."""
-    text, found = solved(target), []
+@cache
+def plantable(target: str) -> dict[Plant, str]:
+    """The mistakes that fit into the one file of the exercise, and the file with each of them."""
+    found = {}
     for plant in PLANTS:
         if plant.target == target:
-            try:
-                mutate(text, plant)
-            except PlantError:
-                continue  # it stands in a function that the exercise leaves out
-            found.append(plant)
+            with suppress(PlantError):  # it stands in a function that the exercise leaves out
+                found[plant] = mutate(solved(target), plant)
     return found
 
 
 def repair(target: str, seed: int | None) -> str:
     """The whole program with one mistake in it."""
-    plants = plantable(target)
-    plant = plants[int(np.random.default_rng(seed).integers(len(plants)))]
-    return head(target, repair=True) + body(mutate(solved(target), plant).splitlines())
+    texts = list(plantable(target).values())
+    return head(target, repair=True) + body(texts[np.random.default_rng(seed).integers(len(texts))])
 
 
 def choices(

@@ -2,14 +2,17 @@
 
 import csv
 import json
+import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gradcheck.core import CannotCheck
-from gradcheck.learn.marking import Mark, mark_file, target_of
+from gradcheck.learn.handout import target_of
+from gradcheck.learn.marking import Mark, mark_file
 
 __all__ = ["Graded", "grade", "save", "table"]
 
@@ -45,22 +48,30 @@ def text_target(path: Path) -> str | None:
     return target_of(path.read_text(encoding="utf-8", errors="replace"))
 
 
-def grade(folder: Path, target: str | None = None, seconds: float = 60.0) -> Iterator[Graded]:
-    """The marks of each, one after the other. target: for files that do not say what they are."""
+def grade(folder: Path, seconds: float = 60.0) -> Iterator[Graded]:
+    """The marks of each, in the order of their names, as many at once as there are processors."""
     found = list(submissions(folder))
     if not found:
         raise CannotCheck(f"{folder}: expected files or folders with submissions, got none")
     kinds = Counter(t for _, path in found if path.is_file() and (t := text_target(path)))
-    usual = target or (kinds.most_common(1)[0][0] if kinds else "functional")
-    for name, path in found:
+    usual = kinds.most_common(1)[0][0] if kinds else "functional"
+
+    def one(name: str, path: Path) -> Graded:
         if not path.is_file():
-            yield Graded(name, said=f"no python file of an exercise in {path.parent.name}")
-            continue
+            return Graded(name, said=f"no python file of an exercise in {path.parent.name}")
         try:
-            marks = mark_file(path, target or text_target(path) or usual, seconds)
-            yield Graded(name, marks, marks.remark)
+            marks = mark_file(path, text_target(path) or usual, seconds)
+            return Graded(name, marks, marks.remark)
         except Exception as error:  # one odd file must not stop the others
-            yield Graded(name, said=f"{type(error).__name__}: {error}"[:200])
+            return Graded(name, said=f"{type(error).__name__}: {error}"[:200])
+
+    yield from in_parallel(one, *zip(*found, strict=True))
+
+
+def in_parallel(call: Callable, *arguments: Iterable) -> Iterator:
+    """The results of the calls, in order; what is marked runs in processes of its own."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(call, *arguments)
 
 
 # --- what a teacher keeps -------------------------------------------------------

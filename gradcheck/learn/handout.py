@@ -6,13 +6,18 @@ A line that carries `# (E5)` keeps its name, its shapes and its number; what it 
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 from gradcheck.core import CannotCheck
-from gradcheck.learn.marking import belongs, equations, functions, tags
-from gradcheck.learn.units import UNITS
+from gradcheck.learn.hints import HINTS
+from gradcheck.learn.units import STEP, UNITS
+from gradcheck.ours.equations import functions_of, tags
 
-__all__ = ["handout", "solved", "write", "chosen", "head", "body", "file_name"]
+__all__ = [
+    "BLANK", "blanks_of", "target_of", "handout", "solved", "chosen", "head", "body", "file_name",
+    "write",
+]  # fmt: skip
 
 ROOT = Path(__file__).resolve().parents[2]
 CNN = ("kernels", "checks", "layer", "activations", "layers", "losses", "net", "__main__")
@@ -21,25 +26,46 @@ HEADS = {
     "net": "a network of objects: weights live in layers, samples are columns",
     "cnn": "a network of modules: weights are dictionaries, samples are rows, images (N, C, H, W)",
 }
-ASKED = {
-    "E1": "the layer itself: weigh the inputs, add the bias",
-    "E2": "what comes out for each entry, or window, that comes in?",
-    "E3": "the loss, one number: the mean over the batch",
-    "E4": "how does the loss change with each score?",
-    "E5": "how does the loss change with each weight? One product, summed over the samples",
-    "E6": "how does it change with the bias, which was added to every sample?",
-    "E7": "what did each input contribute? Back through the weights",
-    "E8": "the slope of the activation, times what comes from behind",
-    "E9": "the momentum step: first the velocity, then the weights",
-}
+MARKS = {  # names by which a file tells which exercise it is
+    "cnn": {"Linear", "Net"}, "net": {"FeedForwardNet", "FullyConnectedLayer"},
+    "functional": {"forward", "backward", "cross_entropy"},
+}  # fmt: skip
 
 
+# --- reading a learner's file -------------------------------------------------
+
+BLANK = re.compile(r"(?m)^( *|[^#\n]*(?:= *|\breturn +))\.\.\.(?= *(?:,|#|$))")
+
+
+def blanks_of(source: str) -> set[tuple[str, str]]:
+    """(equation, function) of every `...` that is left, where its line has a number."""
+    try:
+        functions = functions_of(source)
+    except (SyntaxError, ValueError):
+        return set()
+    text, found = source.splitlines(), set()
+    for name, function in functions.items():
+        for row in text[function.lineno - 1 : function.end_lineno]:
+            found |= {(e, name) for e in tags(row)} if BLANK.match(row) else set()
+    return found
+
+
+def target_of(source: str) -> str | None:
+    """Which exercise a file is: by its classes and functions."""
+    names = set(re.findall(r"^(?:class|def) (\w+)", source, re.M))
+    return next((target for target, some in MARKS.items() if names & some), None)
+
+
+# --- the whole program ----------------------------------------------------------
+
+
+@cache
 def solved(target: str) -> str:
     """The whole program in one file, with nothing taken out."""
     if target == "cnn":
         return package()
     text = (ROOT / {"functional": "functional_net.py", "net": "net.py"}[target]).read_text("utf-8")
-    return without(text, {"input_gradient"})
+    return without(text, "input_gradient")
 
 
 def package() -> str:
@@ -49,34 +75,32 @@ def package() -> str:
     for name in CNN:
         text = (ROOT / "cnn" / f"{name}.py").read_text("utf-8")
         tree, rows = ast.parse(text), text.splitlines()
-        drop: set[int] = set()
         for node in tree.body:
-            start, end = node.lineno, node.end_lineno or node.lineno
-            names = ast.unparse(node)
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                if not re.match(r"from cnn\b", names):
-                    imports[names] = None
-                drop |= set(range(start, end + 1))
-            elif node is tree.body[0] or names.startswith("__all__"):
-                drop |= set(range(start, end + 1))
-        kept = "\n".join(row for n, row in enumerate(rows, 1) if n not in drop).strip("\n")
+            code = ast.unparse(node)
+            imported = isinstance(node, ast.Import | ast.ImportFrom)
+            if imported and not code.startswith("from cnn"):
+                imports[code] = None
+            if imported or node is tree.body[0] or code.startswith("__all__"):
+                rows[node.lineno - 1 : node.end_lineno] = [""] * len(
+                    rows[node.lineno - 1 : node.end_lineno]
+                )
+        kept = re.sub(r"\n{4,}", "\n\n\n", "\n".join(rows)).strip("\n")
         bodies.append(f"# === {name} {'=' * (72 - len(name))}\n\n\n{kept}\n")
     alias = "kernels = sys.modules[__name__]  # a file of its own in cnn/"
     head = "\n".join(["import sys", *imports, "", alias])
     return f'"""Convolutional networks from scratch."""\n\n{head}\n\n\n' + "\n\n".join(bodies)
 
 
-def without(text: str, names: set[str]) -> str:
-    """The text without some functions: they would give an answer away."""
-    rows, drop = text.splitlines(), set()
-    for name, node in functions(ast.parse(text)):
-        if name in names:
-            drop |= set(range(node.lineno, (node.end_lineno or 0) + 3))
-    kept = "\n".join(row for n, row in enumerate(rows, 1) if n not in drop) + "\n"
-    return re.sub(rf'    "({"|".join(names)})",\n', "", kept)
+def without(text: str, name: str) -> str:
+    """The text without a function: it would give an answer away."""
+    rows = text.splitlines()
+    for owner, node in functions_of(text).items():
+        if owner.split(".")[-1] == name:
+            del rows[node.lineno - 1 : (node.end_lineno or 0) + (1 if "." in owner else 2)]
+    return "\n".join(rows).replace(f'"{name}", ', "") + "\n"
 
 
-# --- blanks -------------------------------------------------------------------
+# --- blanks ---------------------------------------------------------------------
 
 
 def chosen(target: str, only: str | None) -> set[tuple[str, str]]:
@@ -84,58 +108,61 @@ def chosen(target: str, only: str | None) -> set[tuple[str, str]]:
 
     Raises CannotCheck for a word that means nothing here.
     """
-    known = [(e, u) for u in UNITS[target] for e in equations(u) if e != "step"]
-    if only is None:
-        return {(e, u.owner) for e, u in known}
+    known = [(e, u) for u in UNITS[target] for e in u.equations if e != STEP]
     picked = set()
-    for word in map(str.strip, only.split(",")):
-        hits = {(e, u.owner) for e, u in known if word in (e, u.owner, u.chapter, f"{u.owner}.{e}")}
+    for word in map(str.strip, only.split(",")) if only is not None else [""]:
+        hits = {
+            (e, u.owner)
+            for e, u in known
+            if only is None or word in (e, u.owner, u.chapter or None, f"{u.owner}.{e}")
+        }
         if not hits:
             raise CannotCheck(f"--only expects E1 to E9, or {known[0][1].owner}, got {word!r}")
         picked |= hits
     return picked
 
 
+@cache
 def handout(target: str, only: str | None = None) -> str:
     """The program with the chosen equations taken out."""
     text, picked = solved(target), chosen(target, only)
     rows = text.splitlines()
     changes = []
-    for name, function in functions(ast.parse(text)):
-        owners = {u.owner for u in UNITS[target] if belongs(u, name)}
+    for name, function in functions_of(text).items():
+        owners = {u.owner for u in UNITS[target] if u.holds(name)}
         for node in ast.walk(function):
             if isinstance(node, ast.stmt) and not hasattr(node, "body"):
                 inside = rows[node.lineno - 1 : node.end_lineno]
-                if hits := [e for e in tags(inside) if any((e, o) in picked for o in owners)]:
+                numbers = tags("\n".join(inside))
+                if hits := [e for e in numbers if any((e, o) in picked for o in owners)]:
                     changes.append((node, blank(node, inside, hits[0])))
     for node, lines in sorted(changes, key=lambda change: -change[0].lineno):
         rows[node.lineno - 1 : node.end_lineno] = lines
-    return head(target) + body(rows)
-
-
-def body(rows: list[str]) -> str:
-    """The file behind its docstring."""
-    tree = ast.parse("\n".join(rows))
-    return "\n".join(rows[tree.body[0].end_lineno :]).strip("\n") + "\n"
+    return head(target) + body("\n".join(rows))
 
 
 def blank(node: ast.stmt, inside: list[str], equation: str) -> list[str]:
     """The statement with `...` for what it computes."""
     pad = " " * node.col_offset
-    comment = inside[-1][inside[-1].index("# (E") :] if "# (E" in inside[-1] else f"# ({equation})"
+    _, mark, comment = inside[-1].partition("# (E")
+    comment = (mark + comment).split("  Y =")[0] or f"# ({equation})"
+    value = getattr(node, "value", None)
     if isinstance(node, ast.Assign):
         code = " = ".join(map(ast.unparse, node.targets)) + " = ..."
     elif isinstance(node, ast.AugAssign):
-        code = re.match(r"\s*(\S+ \S*=)", inside[0])[1] + " ..."  # type: ignore[index]
+        code = inside[0].strip().partition("= ")[0] + "= ..."
     elif isinstance(node, ast.Return):
-        tail = (
-            ast.unparse(node.value).partition(", {")[2] if isinstance(node.value, ast.Tuple) else ""
-        )
-        code = "return ..." + (f", {{{tail.rstrip(')')}" if tail else "")
+        rest = value.elts[1:] if isinstance(value, ast.Tuple) else []  # what a layer remembers
+        code = "return " + ", ".join(["...", *map(ast.unparse, rest)])
     else:
         code = "..."
-    comment = comment.split("  Y =")[0]
-    return [f"{pad}# {equation}: {ASKED[equation]}", f"{pad}{code}  {comment}"]
+    return [f"{pad}# {equation}: {HINTS[equation].question}", f"{pad}{code}  {comment}"]
+
+
+def body(text: str) -> str:
+    """The file behind its docstring."""
+    rows = text.splitlines()
+    return "\n".join(rows[ast.parse(text).body[0].end_lineno :]).strip("\n") + "\n"
 
 
 def head(target: str, repair: bool = False) -> str:

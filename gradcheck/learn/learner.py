@@ -7,39 +7,41 @@ import subprocess
 import sys
 import threading
 import time
+import tokenize
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Learner", "Trouble", "Blank"]
+from gradcheck.learn.handout import BLANK
+
+__all__ = ["Learner", "Trouble"]
 
 ORACLE = Path(__file__).with_name("oracle.py")
 HOME = ORACLE.parents[2]
+MEMORY = 1 << 31  # bytes
 ANSWER = 1 << 24  # bytes in one answer, at most
-PATIENCE = 15.0  # seconds for one answer, on a machine that may have other work
 
 
 class Trouble(Exception):
     """The learner's code did not answer; the message is for the learner."""
 
     def __init__(self, said: str, line: int | None = None, code: str = ""):
-        super().__init__(said)
-        self.line, self.code = line, code
-
-
-class Blank:
-    """What stands where nothing was filled in."""
+        super().__init__(f"line {line}: {code}: {said}" if line else said)
+        self.line = line
 
 
 class Learner:
-    """ask(code, arrays) -> what the code calls `out`, computed in the learner's own process."""
+    """ask(scope, code, arrays) -> what the code calls `out`, computed in the learner's process.
 
-    def __init__(self, path: Path, seconds: float = 20.0, memory: int = 1 << 31):
-        self.path, self.memory, self.left = path, memory, seconds  # of the processor
-        self.end = time.monotonic() + 10 * seconds  # of the clock: the machine may be busy
+    seconds is for the file; one answer may take a quarter of it.
+    """
+
+    def __init__(self, path: Path, seconds: float = 60.0):
+        self.path, self.patience, self.end = path, seconds / 4, time.monotonic() + seconds
         self.seed = int.from_bytes(hashlib.sha256(path.read_bytes()).digest()[:4])  # no table helps
         self.process: subprocess.Popen[str] | None = None
+        self.asked = np.inf  # when the question was put that has no answer yet
 
     def __enter__(self) -> "Learner":
         return self
@@ -47,81 +49,79 @@ class Learner:
     def __exit__(self, *_: Any) -> None:
         self.stop()
 
-    def start(self) -> subprocess.Popen[str]:
-        command = [sys.executable, "-I", "-W", "ignore", str(ORACLE), str(self.path), str(HOME)]
-        pipe = subprocess.PIPE
-        return subprocess.Popen(
-            [*command, str(self.memory)], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL,
+    def start(self) -> None:
+        """A new process, and the file run in it; a blank has a value that counts as missing."""
+        try:
+            with tokenize.open(self.path) as file:
+                source = file.read()
+        except (SyntaxError, UnicodeDecodeError) as error:
+            raise Trouble(f"{type(error).__name__}: {error}") from None
+        command = [
+            sys.executable,
+            "-I",
+            "-W",
+            "ignore",
+            *map(str, (ORACLE, self.path, HOME, MEMORY)),
+        ]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             encoding="utf-8", errors="replace", start_new_session=os.name == "posix",
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         )  # fmt: skip
+        threading.Thread(target=self.watch, args=[self.process], daemon=True).start()
+        self.exchange({"source": BLANK.sub(r"\1__missing__", source)})
+
+    def watch(self, process: subprocess.Popen[str]) -> None:
+        """End a process that does not answer."""
+        while process.poll() is None:
+            if self.late:
+                process.kill()
+            time.sleep(0.05)
+
+    @property
+    def late(self) -> bool:
+        return time.monotonic() > self.asked + self.patience
 
     def stop(self) -> None:
         if self.process:
             self.process.kill()
-            for pipe in (self.process.stdin, self.process.stdout):
-                if pipe:
-                    pipe.close()
-            self.process.wait()
+            self.process.communicate()
             self.process = None
 
-    def ask(self, scope: int, code: str, given: dict[str, Any]) -> Any:
+    def ask(self, scope: int, code: str, given: dict[str, Any]) -> dict[str, Any]:
         """Raises Trouble when the code fails, blocks, ends, or answers with something else."""
-        return self.ask_all([(scope, code, given)])[0]
-
-    def ask_all(self, questions: list[tuple[int, str, dict[str, Any]]]) -> list[Any]:
-        """Several questions at once: one trip to the process and back."""
-        if self.left <= 0 or time.monotonic() > self.end:
+        if time.monotonic() > self.end:
             raise Trouble("not asked any more: the time for this file is used up")
-        packed = [
-            {"scope": scope, "code": code, "given": {k: v.tolist() for k, v in given.items()}}
-            for scope, code, given in questions
-        ]
-        line = self._exchange(json.dumps(packed) + "\n")
+        if not self.process:
+            self.start()
+        arrays = {name: array.tolist() for name, array in given.items()}
+        return self.exchange({"scope": scope, "code": code, "given": arrays})
+
+    def exchange(self, question: dict[str, Any]) -> dict[str, Any]:
+        """One line there, one line back."""
+        assert self.process and self.process.stdin and self.process.stdout
+        self.asked = time.monotonic()
+        try:
+            self.process.stdin.write(json.dumps(question) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline(ANSWER)
+        except OSError:
+            line = ""
+        late, self.asked = self.late, np.inf
+        if not line.endswith("\n"):
+            self.stop()
+            said = "the process ended by itself (os._exit, or out of memory?)"
+            raise Trouble("stopped: it takes too long, an endless loop?" if late else said)
+        return self.read(line)
+
+    def read(self, line: str) -> dict[str, Any]:
+        """Arrays by name, None for a blank."""
         try:
             reply = json.loads(line)
             if "error" in reply:
-                raise Trouble(reply["error"], reply["line"], reply["code"])
-            self.left -= max(0.0, float(reply["cpu"]))
-            return [opened(value) for value in reply["values"]]
-        except (ValueError, TypeError, KeyError, AttributeError):
+                raise Trouble(str(reply["error"]), reply["line"], str(reply["code"]))
+            out = reply["out"].items()
+            return {k: None if v is None else np.array(v, float) for k, v in out}
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             self.stop()
             raise Trouble("the answer is no answer: something else was written") from None
-
-    def _exchange(self, question: str) -> str:
-        self.process = self.process or self.start()
-        process, late = self.process, threading.Event()
-
-        def kill() -> None:
-            late.set()
-            process.kill()
-
-        timer = threading.Timer(min(self.left + 5, PATIENCE), kill)
-        timer.start()
-        try:
-            assert process.stdin and process.stdout
-            process.stdin.write(question)
-            process.stdin.flush()
-            line = process.stdout.readline(ANSWER)
-        except OSError:
-            line = ""
-        finally:
-            timer.cancel()
-        if not line.endswith("\n"):
-            self.stop()
-            self.left -= PATIENCE if late.is_set() else 0
-            said = "the process ended by itself (os._exit, or out of memory?)"
-            raise Trouble("stopped: it takes too long, an endless loop?" if late.is_set() else said)
-        return line
-
-
-def opened(reply: Any) -> Any:
-    """Arrays, blanks and dictionaries out of an answer."""
-    if "dict" in reply:
-        return {name: opened(value) for name, value in reply["dict"].items()}
-    if "blank" in reply:
-        return Blank()
-    array = np.array(reply["array"], float)
-    if array.shape != tuple(reply["shape"]):
-        raise ValueError("the shape is not that of the numbers")
-    return array

@@ -4,10 +4,9 @@ The judge is the checker, in this process: it compares the learner's gradients w
 of the learner's own forward pass, which has been compared with known answers before.
 """
 
-import ast
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,23 @@ from typing import Any
 import numpy as np
 
 from gradcheck.case import Array, Case, distinct_values
-from gradcheck.core import STEP, CannotCheck
+from gradcheck.core import CannotCheck
 from gradcheck.judge import judge_widely
-from gradcheck.learn import chain, units
-from gradcheck.learn.learner import Blank, Learner, Trouble
-from gradcheck.learn.units import UNITS, Unit
+from gradcheck.learn import units
+from gradcheck.learn.handout import blanks_of, target_of
+from gradcheck.learn.learner import Learner, Trouble
+from gradcheck.learn.units import CHAPTERS, OUTPUTS, STEP, UNITS, Unit
+from gradcheck.ours.equations import tags
 from gradcheck.ours.momentum import update_case
 from gradcheck.report import Report
 
-__all__ = ["Mark", "Marks", "mark_file", "target_of", "blanks_of", "lines"]
+__all__ = ["Mark", "Marks", "mark_file", "lines"]
 
 RIGHT, WRONG, NOT_YET, WAITS = "right", "wrong", "not yet", "waits for"
-STEPS = itertools.count()  # numbers for scopes
+SCOPES = itertools.count()
 LARGEST = 1_000_000  # bytes of a file
 Given = dict[str, Array]
+Found = dict[str, list[str]]  # equation: what is wrong with it, or []; not there: not judged
 
 
 @dataclass
@@ -46,149 +48,85 @@ class Mark:
         return self.verdict == RIGHT
 
 
-# --- reading, without running anything ------------------------------------------
+class Marks(list[Mark]):
+    """The marks of a file; remark says so where it does not run at all."""
 
-
-def target_of(source: str) -> str | None:
-    """Which exercise a file is: by its classes and functions."""
-    try:
-        names = {getattr(node, "name", "") for node in ast.parse(source).body}
-    except (SyntaxError, ValueError):
-        names = set(re.findall(r"^(?:class|def) (\w+)", source, re.M))
-    tell = {"cnn": {"Linear", "Net"}, "net": {"FeedForwardNet", "FullyConnectedLayer"}}
-    for target, some in {**tell, "functional": {"forward", "backward", "cross_entropy"}}.items():
-        if names & some:
-            return target
-    return None
-
-
-def blanks_of(source: str) -> set[tuple[str, str]]:
-    """(equation, function) of every `...` that is left, where its line has a number."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        return set()
-    found, text = set(), source.splitlines()
-    for name, function in functions(tree):
-        for node in ast.walk(function):
-            value = getattr(node, "value", None)
-            first = value.elts[0] if isinstance(value, ast.Tuple) and value.elts else value
-            if (
-                isinstance(first, ast.Constant)
-                and first.value is ...
-                and isinstance(node, ast.stmt)
-            ):
-                found |= {(e, name) for e in tags(text[node.lineno - 1 : node.end_lineno])}
-    return found
-
-
-def functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
-    for node in tree.body:
-        inside = node.body if isinstance(node, ast.ClassDef) else [node]
-        prefix = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
-        for f in inside:
-            if isinstance(f, ast.FunctionDef):
-                yield prefix + f.name, f
-
-
-def tags(text: list[str]) -> list[str]:
-    return [f"E{n}" for line in text for n in re.findall(r"#.*\(E([1-9])\)", line)]
-
-
-def belongs(unit: Unit, function: str) -> bool:
-    places = unit.functions or (unit.owner,)
-    return any(f"{function}.".startswith(f"{place}.") for place in places)
+    remark = ""
 
 
 # --- one unit -------------------------------------------------------------------
 
 
-class Attempt:
+class Trial:
     """One unit of a learner's file, at one choice of sizes."""
 
-    def __init__(self, learner: Learner, unit: Unit, blanks: set[str], columns: bool, square: bool):
+    def __init__(self, learner: Learner, unit: Unit, blanks: set[str], sizes: str):
         self.learner, self.unit, self.blanks = learner, unit, blanks
         rng = np.random.default_rng(learner.seed)
-        shapes = dict(part.split("=") for part in (unit.square if square else unit.arrays).split())
+        shapes = dict(part.split("=") for part in sizes.split())
         self.arrays: Given = {
             name: distinct_values(tuple(map(int, shape.split(","))), rng, 2)
             for name, shape in shapes.items()
         }
-        self.axis = 1 if columns else 0
-        self.known = self.constants()
-        self.verdicts: dict[str, tuple[str, list[str]]] = {}
-        self.seen: dict[bytes, Array] = {}  # outputs, by the arrays they were computed from
-        self.around: set[bytes] = set()
+        self.axis = 1 if unit.target == "net" else 0
+        self.labels = self.one_hot() if {"E3", STEP} & set(unit.equations) else {}
 
-    def constants(self) -> Given:
-        """Labels for a loss and for a step: one-hot."""
-        arrays = self.arrays
-        if "E3" not in self.unit.outputs.values() and self.unit.owner != "step":
-            return {}
-        N = arrays["X"].shape[self.axis]
-        classes = arrays["b2"].size if "b2" in arrays else arrays["X"].shape[1 - self.axis]
+    def one_hot(self) -> Given:
+        X, b2 = self.arrays["X"], self.arrays.get("b2")
+        N, classes = X.shape[self.axis], X.shape[1 - self.axis] if b2 is None else b2.size
         y = np.eye(classes)[np.arange(N) * 2 % classes]
         return {"y": y.T.copy() if self.axis else y}
 
-    def settle(self, equation: str, verdict: str, *says: str) -> None:
-        """The first verdict that is not "right" stands; a blank is a blank."""
-        if equation in self.blanks:
-            verdict, says = NOT_YET, ()
-        if self.verdicts.get(equation, (RIGHT, []))[0] == RIGHT:
-            self.verdicts[equation] = verdict, list(says)
+    def found(self) -> Found:
+        """What is wrong with each equation that can be judged."""
+        own = self.unit.equations
+        try:
+            found = self.outputs()
+        except Trouble as trouble:
+            return self.raised(trouble, own)
+        if any(e not in found or found[e] for e in own if e in OUTPUTS) or not self.unit.backward:
+            return found
+        try:
+            return found | self.gradients()
+        except Trouble as trouble:
+            return found | self.raised(trouble, [e for e in own if e not in OUTPUTS])
+        except CannotCheck as error:
+            return found | {own[-1]: [str(error)]}
 
-    def wait(self, equations: Any, also: Any = ()) -> None:
-        """What could not be looked at waits for the first that stands in its way."""
-        wrong = [e for e, (verdict, _) in self.verdicts.items() if verdict == WRONG]
-        for equation in equations:
-            stops = [e for e in (*also, *self.blanks) if e != equation] or wrong
-            if stops:
-                self.settle(equation, f"{WAITS} {min(stops)}")
-            else:
-                self.settle(equation, NOT_YET, "nothing came back for it")
+    def raised(self, trouble: Trouble, own: list[str]) -> Found:
+        """The line that raised may carry a number; else a blank, or the first is to blame."""
+        text = self.learner.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        row = text[trouble.line - 1] if trouble.line and trouble.line <= len(text) else ""
+        numbers = [e for e in tags(row) if e in self.unit.equations]
+        return {e: [str(trouble)] for e in numbers or own[: not self.blanks]}
 
-    def borrow(self, other: "Attempt") -> None:
-        """Different sizes name a factor better: take over what was said of the same equation."""
-        for equation, (verdict, says) in other.verdicts.items():
-            named = any(line.startswith("looks like") for line in says)
-            if verdict == WRONG == self.verdicts.get(equation, ("",))[0] and named:
-                self.verdicts[equation] = verdict, says
+    def ask(self, code: str, **given: Array) -> Any:
+        return self.learner.ask(next(SCOPES), code, {**self.arrays, **self.labels, **given})
 
     # --- forward ----------------------------------------------------------------
 
-    def forward(self) -> bool:
+    def outputs(self) -> Found:
         """Are the outputs the known ones? They must be before a difference means anything."""
-        outputs = self.unit.outputs
-        try:
-            out = self.learner.ask(
-                next(STEPS), f"{self.unit.build}\n{self.unit.forward}", self.given()
-            )
-        except Trouble as trouble:
-            self.raised(trouble, list(outputs.values()) or equations(self.unit)[:1])
-            self.wait(equations(self.unit))
-            return False
-        for name, equation in outputs.items():
-            value = out.get(name, Blank())
-            if isinstance(value, Blank):
-                self.wait([equation])
-                continue
-            try:
-                expected = np.asarray(self.expected(name, out), float)
-            except (NameError, TypeError, ValueError):  # made of an output that is blank, or odd
-                self.wait([equation])
-                continue
-            verdict, *says = compared(name, value, expected)
-            if verdict == WRONG and self.unit.owner == "update":
-                says += self.explain_update()
-            self.settle(equation, verdict, *says)
-        return all(self.verdicts[e][0] == RIGHT for e in outputs.values())  # none: all known
+        out = self.ask(f"{self.unit.build}\n{self.unit.forward}")
+        scope = {**vars(units), **self.arrays, **self.labels}
+        if self.labels:
+            scope["N"] = self.arrays["X"].shape[self.axis]
+        says: dict[str, list[str] | None] = {}
+        for name, known in self.unit.known.items():
+            value = out.get(name)
+            says[name] = compared(name, value, known, {**scope, f"{name}1": value})
+            if says[name] == []:  # what is made of a wrong one is not judged
+                scope |= {name if name not in scope else f"{name}1": value}
+        found = merged((self.unit.number(name, False), said) for name, said in says.items())
+        if found.get("E9"):
+            found["E9"] += self.explain_update()
+        return found
 
     def explain_update(self) -> list[str]:
         """E9 is linear in W, V and dW: which factor is another one tells the mistake."""
 
         def update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple:
-            given = {**self.arrays, "W": W, "V": V, "dW": dW}
-            out = self.learner.ask(next(STEPS), self.unit.forward, given)
+            out = self.ask(self.unit.forward, W=W, V=V, dW=dW)
             return out["W"], out["V"]
 
         try:
@@ -197,138 +135,125 @@ class Attempt:
             return []
         return list(dict.fromkeys(f"looks like: {row.cause}" for row in report.rows if row.cause))
 
-    def given(self) -> Given:
-        return {**self.arrays, **self.known}
-
-    def expected(self, name: str, out: dict[str, Any]) -> Any:
-        """The known answer, from the arrays and from what the learner computed before it."""
-        before = {k: v for k, v in out.items() if isinstance(v, np.ndarray)}
-        scope = {**vars(units), **before, **self.given(), **{f"{k}1": v for k, v in before.items()}}
-        if self.known:
-            scope["N"] = self.arrays["X"].shape[self.axis]
-        return eval(self.unit.known[name], scope)
-
-    def raised(self, trouble: Trouble, first: list[str]) -> None:
-        """The line that raised may carry a number; else the first equation is to blame."""
-        text = self.learner.path.read_text(encoding="utf-8", errors="replace").splitlines()
-        numbers = tags(text[trouble.line - 1 : trouble.line]) if trouble.line else []
-        guilty = [e for e in numbers if e in equations(self.unit)] or first[:1]
-        for equation in guilty:
-            self.settle(equation, WRONG, placed(trouble))
-
     # --- backward ---------------------------------------------------------------
 
-    def backward(self) -> None:
+    def gradients(self) -> Found:
         """Every gradient beside differences of the learner's own forward pass."""
-        gradients = self.unit.gradients
-        case = self.case(list(gradients))
-        try:
-            grads = case.backward(np.ones(case.forward().shape))
-            present = [k for k in gradients if k in grads]
-            wrong = troubles(judge_widely(self.case(present), 1)) if present else {}
-            wrong = wrong or self.by_differences(case, present)
-        except CannotCheck as error:
-            self.settle(equations(self.unit)[-1], WRONG, str(error))
-            return
-        except Trouble as trouble:
-            self.raised(trouble, [e for e in equations(self.unit) if e in gradients.values()])
-            self.wait(gradients.values())
-            return
-        self.wait([gradients[k] for k in gradients if k not in present])
-        for name in present:
-            says, equation = wrong.get(name, []), gradients[name]
-            made_of = [k for k in self.unit.after.get(name, "").split() if k in wrong]
-            if says and made_of:
-                self.wait([equation], [gradients[k] for k in made_of])
-            else:
-                self.settle(equation, WRONG if says else RIGHT, *says)
-
-    def by_differences(self, case: Case, names: list[str]) -> dict[str, list[str]]:
-        """A formula is linear in dY to the last digits; a gradient made by differences is not."""
-        shape = case.forward().shape
-        if not shape:
-            return {}
-        a, b = np.random.default_rng(1).uniform(0.5, 1.5, (2, *shape))
-        one, two, both = (case.backward(dy) for dy in (a, b, a + b))
-        said = "right, but not to the last digits: differences instead of a formula?"
-        gap = {k: abs(one[k] + two[k] - both[k]).max() / (abs(both[k]).max() + 1) for k in names}
-        return {k: [said] for k in names if gap[k] > 1e-12}
+        names = self.unit.gradients
+        case = self.case(names)
+        grads = case.backward(np.ones(case.forward().shape))
+        there = [k for k in names if k in grads]
+        wrong = troubles(judge_widely(self.case(there), 1)) if there else {}
+        wrong = wrong or by_differences(case, there)
+        says = {k: wrong.get(k, []) if k in there else None for k in names}
+        for name, made_of in self.unit.after.items():
+            if any(k in wrong for k in made_of.split()):
+                says[name] = None
+        inside = self.inside(says) if self.unit.owner == "backward" else {}
+        return inside | merged((self.unit.number(k, True), said) for k, said in says.items())
 
     def case(self, names: list[str]) -> Case:
         """The unit as the checker knows it."""
         moved = {name: self.arrays[name] for name in sorted(names, key=lambda k: k != "X")}
-        N = self.arrays["X"].shape[self.axis] if "X" in self.arrays else 0
-        sizes = {"classes": self.known["y"].shape[1 - self.axis]} if self.known else {}
-        inputs = tuple(k for k in ("X",) if k in moved)
-        sizes = {**sizes, "batch": N}
-        owner, constants = self.unit.owner, dict(self.known)
-        return Case(owner, moved, lambda: self.open(moved), inputs, sizes, self.axis, constants)
+        sizes = {"batch": self.arrays["X"].shape[self.axis]}
+        if self.labels:
+            sizes = {"classes": self.labels["y"].shape[1 - self.axis], **sizes}
+        inputs = tuple(k for k in moved if k == "X")
+        return Case(
+            self.unit.owner, moved, lambda: self.open(moved), inputs, sizes, self.axis, self.labels
+        )
 
     def open(self, moved: Given) -> tuple:
-        """forward and backward of a new object; an output that is known is not asked for again."""
-        scope, waiting, fresh = next(STEPS), [], True
+        """forward and backward of a new object."""
+        scope, build = next(SCOPES), [self.unit.build]
 
         def forward() -> Array:
-            nonlocal fresh
-            waiting.append(self.question(scope, fresh, moved))
-            first, fresh, point = fresh, False, key(moved)
-            if first and point in self.seen:
-                return self.seen[point].copy()
-            y = last(self.learner.ask_all(waiting)[-1])
-            waiting.clear()
-            if first:
-                self.seen[point] = y
-            return y.copy()
+            code = "\n".join([*build, self.unit.forward])
+            build.clear()
+            given = {**self.arrays, **self.labels, **moved}
+            return list(self.learner.ask(scope, code, given).values())[-1]
 
         def backward(dy: Array) -> Given:
-            self.look_around(moved)
-            question = scope, self.unit.backward, {**self.given(), "dY": dy}
-            out = self.learner.ask_all([*waiting, question])[-1]
-            waiting.clear()
+            out = self.learner.ask(scope, self.unit.backward, {"dY": dy})
             return {name: out[name] for name in moved if isinstance(out.get(name), np.ndarray)}
 
         return forward, backward
 
-    def question(self, scope: int, fresh: bool, moved: Given) -> tuple[int, str, Given]:
-        build = self.unit.build if fresh else ""
-        given = {name: array.copy() for name, array in {**self.given(), **moved}.items()}
-        return scope, f"{build}\n{self.unit.forward}", given
+    # --- E7 and E8 of functional_net, whose results nobody sees --------------------
 
-    def look_around(self, moved: Given) -> None:
-        """Ask for the outputs around this point at once: the differences will want them."""
-        if key(moved) in self.around:
-            return
-        self.around.add(key(moved))
-        points, questions, copy = [], [], {name: array.copy() for name, array in moved.items()}
-        for name, array in copy.items():
-            for i in np.ndindex(array.shape):
-                for step in (STEP, -STEP):
-                    array[i] = moved[name][i] + step
-                    points.append(key(copy))
-                    questions.append(self.question(next(STEPS), True, copy))
-                array[i] = moved[name][i]
-        self.seen.update(zip(points, map(last, self.learner.ask_all(questions)), strict=True))
+    def inside(self, says: dict[str, list[str] | None]) -> Found:
+        """E7 and E8 by dW1 and db1, which are made of dZ1.
+
+        Where all of Z1 is 1 the mask changes nothing, and dZ1 is dA1. When dZ1 is wrong, says
+        keeps of dW1 and db1 only whether they are made of it as they should.
+        """
+        if [] in (says["W1"], says["b1"]):
+            return {"E7": [], "E8": []}
+        sentences = [line for said in says.values() for line in said or []]
+        rng = np.random.default_rng(self.learner.seed)
+        (N, K), H = (len(self.arrays["X"]), self.arrays["b2"].size), self.arrays["b1"].size
+        dy = rng.uniform(0.5, 1.5, (N, K)) * rng.choice([-1, 1], (N, K))
+        Z = rng.uniform(0.5, 1.5, (N, H)) * rng.choice([-1, 1], (N, H))
+        dA, shown, ones = dy @ self.arrays["W2"].T, self.dZ1(Z, dy), self.dZ1(np.ones((N, H)), dy)
+        if any(close(dZ, dA * (Z > 0)).all() for dZ in shown.values()):
+            return {"E7": [], "E8": []}
+        says |= {"W1": None, "b1": None}
+        if len(shown) == 2:
+            out = self.step_back(self.arrays["X"], Z, dy)
+            made = {"W1": self.arrays["X"].T @ shown["b1"], "b1": shown["W1"].sum(0)[None]}
+            says |= {k: [] for k, right in made.items() if close(out[k], right).all()}
+        if any((close(dZ, dA) | (dZ == 0)).all() for dZ in ones.values()):
+            return {"E7": [], "E8": sentences}
+        masked = any(close(shown[k], ones[k] * (Z > 0)).all() for k in shown if k in ones)
+        return {"E7": sentences, **({"E8": []} if masked else {})} if ones else {}
+
+    def step_back(self, X: Array, Z: Array, dy: Array) -> Given:
+        return self.ask(self.unit.backward, X=X, Z1=Z, A1=np.maximum(Z, 0), dY=dy)
+
+    def dZ1(self, Z: Array, dy: Array) -> Given:
+        """dZ1 (N, H) as it shows in batches of one: db1 is its row, dW1 is x times it."""
+        X, found = self.arrays["X"], dict[str, Array]()
+        outs = [self.step_back(X[n : n + 1], Z[n : n + 1], dy[n : n + 1]) for n in range(len(Z))]
+        for name, scale in (("b1", np.ones(len(X))), ("W1", X[:, 0])):
+            if all(isinstance(out[name], np.ndarray) for out in outs):
+                rows = [out[name][0] / x for out, x in zip(outs, scale, strict=True)]
+                found |= {name: np.array(rows)} if np.shape(rows) == Z.shape else {}
+        return found
 
 
-def key(arrays: Given) -> bytes:
-    return b"".join(array.tobytes() for array in arrays.values())
+def close(u: Array, v: Array) -> Array:
+    return abs(u - v) <= 1e-9 * max(1.0, float(abs(v).max()))
 
 
-def last(out: dict[str, Array]) -> Array:
-    """The output that is differentiated."""
-    return list(out.values())[-1]
-
-
-def compared(name: str, value: Array, expected: Array) -> tuple[str, ...]:
-    """The verdict on an output, and what it should have been in one place."""
+def compared(name: str, value: Array | None, known: str, scope: dict) -> list[str] | None:
+    """What is wrong with an output; None where it, or what it is made of, is not there."""
+    try:
+        expected = np.asarray(eval(known, scope), float)
+    except (NameError, TypeError, ValueError):
+        return None
+    if value is None:
+        return None
     if value.shape != expected.shape:
-        return WRONG, f"{name} has shape {value.shape}, expected {expected.shape}"
+        return [f"{name} has shape {value.shape}, expected {expected.shape}"]
     gap = np.nan_to_num(abs(value - expected), nan=np.inf)
     if gap.max(initial=0) <= 1e-9 * max(1.0, abs(expected).max(initial=0)):
-        return (RIGHT,)
+        return []
     at = tuple(map(int, np.unravel_index(gap.argmax(), gap.shape)))
     where = f" at {at}" if at else ""
-    return WRONG, f"{name}{where}: got {value[at]:.6g}, expected {expected[at]:.6g}"
+    return [f"{name}{where}: got {value[at]:.6g}, expected {expected[at]:.6g}"]
+
+
+def merged(parts: Iterable[tuple[str, list[str] | None]]) -> Found:
+    """Several arrays of one equation: it is right once all are there, and nothing is wrong."""
+    by: dict[str, list] = {}
+    for equation, says in parts:
+        by.setdefault(equation, []).append(says)
+    found: Found = {}
+    for equation, own in by.items():
+        wrong = list(dict.fromkeys(line for says in own for line in says or []))
+        if wrong or None not in own:
+            found[equation] = wrong
+    return found
 
 
 def troubles(report: Report) -> dict[str, list[str]]:
@@ -346,94 +271,83 @@ def troubles(report: Report) -> dict[str, list[str]]:
     return found
 
 
-# --- the file -------------------------------------------------------------------
+def by_differences(case: Case, names: list[str]) -> dict[str, list[str]]:
+    """A formula is smooth to the last digits; what differences leave of the digits is noise."""
+    rng, seen = np.random.default_rng(1), []
+    dy = rng.uniform(0.5, 1.5, case.forward().shape)
+    before = {k: p.copy() for k, p in case.arrays.items()}
+    ways = {k: rng.uniform(-1e-8, 1e-8, p.shape) for k, p in before.items()}
+    for side in (-1, 1, 0):
+        for k, p in case.arrays.items():
+            p[...] = before[k] + side * ways[k]
+        seen.append(case.backward(dy))
+    said = "right, but not to the last digits: differences instead of a formula?"
+    left, right, middle = seen
+    noise = {k: abs(left[k] + right[k] - 2 * middle[k]).max() for k in names}
+    return {k: [said] for k in names if noise[k] > 1e-13 * (1 + abs(middle[k]).max())}
 
 
-def mark_unit(
-    learner: Learner, unit: Unit, source: str, columns: bool, before: list[Mark]
-) -> list[Mark]:
-    """The marks of one unit, in the order of a training step."""
-    blanks = {e for e, name in blanks_of(source) if belongs(unit, name)}
-    attempt = Attempt(learner, unit, blanks, columns, square=False)
-    if missing := [m for m in before if m.equation in unit.needs and not m.right]:
-        first = [m for m in missing if not m.verdict.startswith(WAITS)] or missing
-        attempt.wait(equations(unit), [m.equation for m in first])
-    else:
-        judge(attempt)
-    if any(v == WRONG for v, _ in attempt.verdicts.values()) and unit.square:
-        second = Attempt(learner, unit, blanks, columns, square=True)
-        judge(second)
-        if any(v == WRONG for v, _ in second.verdicts.values()):
-            second.borrow(attempt)
-            attempt = second  # in equal sizes less depends on it
-    return [
-        Mark(e, unit.owner, *attempt.verdicts[e], unit.chapter) for e in sorted(attempt.verdicts)
-    ]
+# --- verdicts -------------------------------------------------------------------
 
 
-def judge(attempt: Attempt) -> None:
-    """Forward, then backward; what is odd beyond judging is wrong."""
-    unit = attempt.unit
+def judged(learner: Learner, unit: Unit, blanks: set[str]) -> Found:
+    """With different sizes; with equal ones what a wrong shape kept from being judged."""
     try:
-        judge_parts(attempt)
+        found = Trial(learner, unit, blanks, unit.arrays).found()
+        loops = learner.process is None
+        if any(found.values()) and len(found) < len(unit.equations) and not loops:
+            again = Trial(learner, unit, blanks, re.sub("(?<=[=,])[2-9]", "3", unit.arrays)).found()
+            if any(again.values()):
+                found = {e: found.get(e, []) + says if says else [] for e, says in again.items()}
+        return found
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        attempt.settle(equations(unit)[0], WRONG, f"this cannot be judged: {error}"[:200])
-        attempt.wait(equations(unit))
+        return {unit.equations[0]: [f"this cannot be judged: {error}"[:200]]}
 
 
-def judge_parts(attempt: Attempt) -> None:
-    unit = attempt.unit
-    if attempt.forward() and unit.backward:
-        attempt.backward()
-        if unit.owner == "backward":
-            chain.share_out(attempt)
-    elif unit.backward:
-        attempt.wait(unit.gradients.values())
-
-
-class Marks(list[Mark]):
-    """The marks of a file; remark says so where it does not run at all."""
-
-    remark = ""
+def mark_unit(unit: Unit, found: Found, blanks: set[str], missing: list[str]) -> Iterator[Mark]:
+    """The verdicts on its equations; missing are those of other units that must be right first."""
+    wrong = [e for e, says in found.items() if says]
+    for e in unit.equations:
+        stops = [other for other in (*missing, *blanks) if other != e] or wrong
+        if e in blanks:
+            verdict, says = NOT_YET, []
+        elif e in found:
+            verdict, says = (WRONG if found[e] else RIGHT), found[e]
+        elif stops:
+            verdict, says = f"{WAITS} {min(stops)}", []
+        else:
+            verdict, says = NOT_YET, ["nothing came back for it"]
+        yield Mark(e, unit.owner, verdict, says, unit.chapter)
 
 
 def mark_file(path: Path, target: str | None = None, seconds: float = 60.0) -> Marks:
-    """All marks of a file. Raises CannotCheck where nothing says which exercise it is."""
+    """The marks of a learner's file. Raises CannotCheck where it is no exercise.
+
+    Nothing but the file is executed, in a process of its own, for that many seconds at most.
+    """
     if path.stat().st_size > LARGEST:
         raise CannotCheck(f"{path}: expected a file of at most 1 MB, got {path.stat().st_size:,}")
     source = path.read_text(encoding="utf-8", errors="replace")
-    target, marks = target or target_of(source), Marks()
+    target, marks, blanks = target or target_of(source), Marks(), blanks_of(source)
     if target is None:
-        raise CannotCheck(f"{path}: expected an exercise; --as functional (net, cnn) says which")
+        raise CannotCheck(f"{path}: expected an exercise, as `learn functional` writes it")
     with Learner(path, seconds) as learner:
         try:
-            learner.ask(next(STEPS), "out = {}", {})
+            learner.ask(next(SCOPES), "out = {}", {})
         except Trouble as trouble:
-            marks.remark = f"the file does not run: {placed(trouble)}"
+            marks.remark = f"the file does not run: {trouble}"
         for unit in UNITS[target]:
+            own = {e for e, function in blanks if unit.holds(function)}
+            missing = [m for m in marks if m.equation in unit.needs and not m.right]
+            first = [m for m in missing if not m.verdict.startswith(WAITS)] or missing
+            found: Found = {}
             if marks.remark:
-                marks += unmarked(unit, source)
-            else:
-                marks += mark_unit(learner, unit, source, target == "net", marks)
-    chapters = ("", *units.CHAPTERS)
-    marks.sort(key=lambda m: (chapters.index(m.chapter), m.equation))
+                found = {e: [""] for e in unit.equations}
+            elif not missing:
+                found = judged(learner, unit, own)
+            marks += mark_unit(unit, found, own, [m.equation for m in first])
+    marks.sort(key=lambda m: (CHAPTERS.index(m.chapter), m.equation))
     return marks
-
-
-def unmarked(unit: Unit, source: str) -> list[Mark]:
-    """Of a file that does not run nothing is right: blanks are blanks, the rest is wrong."""
-    blanks = {e for e, name in blanks_of(source) if belongs(unit, name)}
-    verdict = {e: NOT_YET if e in blanks else WRONG for e in equations(unit)}
-    return [Mark(e, unit.owner, verdict[e], [], unit.chapter) for e in verdict]
-
-
-def placed(trouble: Trouble) -> str:
-    return f"line {trouble.line}: {trouble.code}: {trouble}" if trouble.line else str(trouble)
-
-
-def equations(unit: Unit) -> list[str]:
-    inside = {"E7", "E8"} if unit.owner == "backward" else set()
-    return sorted({*unit.outputs.values(), *unit.gradients.values(), *inside})
 
 
 def lines(marks: Marks) -> Iterator[str]:
@@ -444,7 +358,7 @@ def lines(marks: Marks) -> Iterator[str]:
             chapter = mark.chapter
             yield f"--- {chapter}"
         yield f"  {mark.equation:<4}  {mark.owner:<{wide}}  {mark.verdict}"
-        yield from (f"          {line}" for line in mark.says)
+        yield from (f"          {line}" for line in mark.says if line)
     if marks.remark:
         yield marks.remark
     yield f"{sum(m.right for m in marks)} of {len(marks)} right"

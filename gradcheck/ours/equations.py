@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["EQUATIONS", "Place", "places", "functions", "source"]
+__all__ = ["EQUATIONS", "Place", "places", "tags", "functions", "functions_of", "source"]
 
 ROOT = Path(__file__).resolve().parents[2]
 EQUATIONS = tuple(f"E{n}" for n in range(1, 10))
@@ -30,13 +30,17 @@ def places(equation: str, where: str = "") -> list[Place]:
     where narrows it to a file, a folder, or a class or function in one of them: "net.py",
     "cnn::Linear", "functional_net.py::backward".
     """
-    tag = re.compile(rf"# \({equation}\)")
     return [
         Place(path, name, line)
         for path, name in functions_in(where)
         for line in lines_of(path, name)
-        if tag.search(source(path)[line - 1])
+        if equation in tags(source(path)[line - 1])
     ]
+
+
+def tags(text: str) -> list[str]:
+    """The numbers on a line, or on several."""
+    return re.findall(r"#\s*\((E[1-9])\)", text)
 
 
 def functions_in(where: str) -> list[tuple[str, str]]:
@@ -68,8 +72,13 @@ def source(path: str) -> tuple[str, ...]:
 @cache
 def functions(path: str) -> dict[str, ast.FunctionDef]:
     """Functions and methods by name, "init" or "Linear.forward", in the order of the file."""
+    return functions_of("\n".join(source(path)))
+
+
+def functions_of(text: str) -> dict[str, ast.FunctionDef]:
+    """The same of any source; SyntaxError or ValueError where it is no Python."""
     found: dict[str, ast.FunctionDef] = {}
-    for node in ast.parse("\n".join(source(path))).body:
+    for node in ast.parse(text).body:
         inside = node.body if isinstance(node, ast.ClassDef) else [node]
         prefix = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
         found |= {prefix + f.name: f for f in inside if isinstance(f, ast.FunctionDef)}

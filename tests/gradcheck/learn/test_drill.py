@@ -1,23 +1,30 @@
 """The hunt, and the commands of the exercises."""
 
-import subprocess
+import io
 import sys
 
 import numpy as np
 import pytest
 
+from gradcheck.__main__ import main
 from gradcheck.learn import drill
-from gradcheck.learn.handout import ROOT, solved
+from gradcheck.learn.handout import solved
 from gradcheck.plants.mistakes import PLANTS
 
 
-def run(*args, cwd, stdin=""):
-    done = subprocess.run(
-        [sys.executable, "-m", "gradcheck", *args], cwd=cwd, capture_output=True, text=True,
-        input=stdin, env={"PYTHONPATH": str(ROOT), "PATH": "", "OPENBLAS_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout, done.stderr
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """The command, in an empty folder and in this process: exit code, output, errors."""
+
+    def run_(*args):
+        monkeypatch.setattr(sys, "argv", ["gradcheck", *args])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code or 0, *capsys.readouterr()
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())  # nobody answers
+    return run_
 
 
 def test_the_offers_do_not_give_the_answer_away():
@@ -47,29 +54,28 @@ def test_a_round_counts_hints_and_explains():
     assert "It was b, 0 points" in "\n".join(said)
 
 
-def test_a_learner_goes_from_a_handout_to_a_mark(tmp_path):
-    code, out, _ = run("learn", "functional", "--only", "E5", cwd=tmp_path)
+def test_a_learner_goes_from_a_handout_to_a_mark(run, tmp_path):
+    code, out, _ = run("learn", "functional", "--only", "E5")
     assert code == 0 and "written: my_functional_net.py" in out
-    code, _, err = run("learn", "functional", cwd=tmp_path)
+    code, _, err = run("learn", "functional")
     assert code == 2 and "my_functional_net.py exists: move it away" in err
-    code, out, _ = run("mark", "my_functional_net.py", cwd=tmp_path)
+    code, out, _ = run("mark", "my_functional_net.py")
     assert code == 1 and "E5    backward       not yet" in out and "10 of 12 right" in out
-    code, out, _ = run("hint", "E5", "--step", "5", cwd=tmp_path)
+    code, out, _ = run("hint", "E5", "--step", "5")
     assert code == 0 and "the three tellings: once E5 is right" in out
     (tmp_path / "my_functional_net.py").write_text(solved("functional"))
-    code, out, _ = run("mark", "my_functional_net.py", cwd=tmp_path)
+    code, out, _ = run("mark", "my_functional_net.py")
     assert code == 0 and "12 of 12 right" in out
-    code, out, _ = run("hint", "E5", "--step", "5", cwd=tmp_path)
+    code, out, _ = run("hint", "E5", "--step", "5")
     assert "net.py" in out and "docs/side_by_side.html#E5" in out
-    code, out, _ = run("mark", "my_functional_net.py", "--watch", cwd=tmp_path)
+    code, out, _ = run("mark", "my_functional_net.py", "--watch")
     assert code == 0
 
 
-def test_a_repair_is_complete_wrong_and_counts_down(tmp_path):
-    code, out, _ = run("learn", "functional", "--repair", "--seed", "3", "--minutes", "0",
-                       cwd=tmp_path)  # fmt: skip
+def test_a_repair_is_complete_wrong_and_counts_down(run, tmp_path):
+    code, out, _ = run("learn", "functional", "--repair", "--seed", "3", "--minutes", "0")
     assert code == 1 and "The time is over" in out
-    code, out, _ = run("mark", "my_functional_net.py", cwd=tmp_path)
+    code, out, _ = run("mark", "my_functional_net.py")
     assert code == 1 and " wrong" in out and "not yet" not in out
 
 
@@ -84,20 +90,20 @@ def test_a_repair_is_complete_wrong_and_counts_down(tmp_path):
         (["plants", "nothing-like-it"], "no plant 'nothing-like-it'; `plants` lists them"),
     ],
 )
-def test_a_mistake_on_the_command_line_is_one_sentence_and_exit_2(tmp_path, args, said):
-    code, out, err = run(*args, cwd=tmp_path)
+def test_a_mistake_on_the_command_line_is_one_sentence_and_exit_2(run, args, said):
+    code, out, err = run(*args)
     assert code == 2 and said in err and not out
 
 
-def test_plants_can_be_listed_written_and_seen(tmp_path):
-    code, out, _ = run("plants", cwd=tmp_path)
+def test_plants_can_be_listed_written_and_seen(run, tmp_path):
+    code, out, _ = run("plants")
     assert code == 0 and len(out.splitlines()) == len(PLANTS)
-    code, out, _ = run("plants", "net-relu-inverted", "--to", "here", cwd=tmp_path)
+    code, out, _ = run("plants", "net-relu-inverted", "--to", "here")
     assert code == 0 and "self.X < 0" in (tmp_path / "here" / "net.py").read_text()
-    code, out, _ = run("plants", "functional-db1-zero", cwd=tmp_path)
+    code, out, _ = run("plants", "functional-db1-zero")
     assert code == 1 and "FOUND" in out and "why: A gradient of zeros" in out
 
 
-def test_a_hunt_ends_when_nobody_answers(tmp_path):
-    code, out, _ = run("hunt", "functional", "--rounds", "1", "--seed", "2", cwd=tmp_path)
+def test_a_hunt_ends_when_nobody_answers(run, tmp_path):
+    code, out, _ = run("hunt", "functional", "--rounds", "1", "--seed", "2")
     assert code == 0 and "0 of 3 points" in out
