@@ -240,17 +240,7 @@ def export_images(
     images (N, H, W), (N, 1, H, W) or (N, 3, H, W), uint8. class_names replace class_00, ...
     Raises ValueError for other arrays, FileExistsError when the folder holds anything.
     """
-    images, labels = np.asarray(images), np.asarray(labels)
-    is_rgb = images.ndim == 4 and images.shape[1] in (1, 3)
-    if images.dtype != np.uint8 or not (images.ndim == 3 or is_rgb) or not images.size:
-        raise ValueError(
-            f"export_images expects uint8 images (N, H, W) or (N, 3, H, W), "
-            f"got {images.dtype} {images.shape}"
-        )
-    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise ValueError(
-            f"export_images expects {len(images)} labels from 0, got {labels.dtype} {labels.shape}"
-        )
+    images, labels = _checked(images, labels)
     if per_class < 1:
         raise ValueError(f"per_class is expected to be 1 or more, got {per_class}")
     names = class_names or [f"class_{k:02}" for k in range(labels.max() + 1)]
@@ -262,6 +252,18 @@ def export_images(
         for i, row in enumerate(rows):
             _write_png(images[row], Path(to) / names[k] / f"{i:03}.png")
     return sum(map(len, members.values()))
+
+
+def _checked(images: Pixels, labels: npt.ArrayLike) -> tuple[Pixels, Labels]:
+    images, labels = np.asarray(images), np.asarray(labels)
+    is_rgb = images.ndim == 4 and images.shape[1] in (1, 3)
+    if images.dtype != np.uint8 or not (images.ndim == 3 or is_rgb) or not images.size:
+        got = f"{images.dtype} {images.shape}"
+        raise ValueError(f"export_images expects uint8 images (N, H, W) or (N, 3, H, W), got {got}")
+    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu" or labels.min() < 0:
+        got = f"{labels.dtype} {labels.shape}"
+        raise ValueError(f"export_images expects {len(images)} labels from 0, got {got}")
+    return images, labels
 
 
 def _check_names(names: Sequence[str], K: int) -> None:
