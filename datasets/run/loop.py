@@ -14,8 +14,9 @@ import numpy.typing as npt
 from datasets import checks, many
 from datasets.bar import Bar
 from datasets.batches import minibatches
-from datasets.run.checkpoint import Progress, unused
+from datasets.run.checkpoint import Progress, fingerprint, unused
 from datasets.run.console import program, say
+from datasets.run.data import image_shape
 from datasets.run.interrupts import Interrupts
 from datasets.run.targets import saved, tried, write_history
 from datasets.schedules import at_epoch
@@ -33,7 +34,9 @@ Array = npt.NDArray[np.floating]
 class Loop:
     """What stands around the two loops of a training; Run says what it trains on."""
 
+    names: list[str]  # of the classes
     judged_on: str  # "test" or "validation"
+    learnt: tuple[npt.NDArray, npt.NDArray, int]  # images, labels, how many classes
 
     def __init__(self, options: "Options", path: Path | None, n_epochs: int):
         self.options, self.path, self.n_epochs = options, path, n_epochs
@@ -158,8 +161,12 @@ class Loop:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds besides weights and velocity."""
-        raise NotImplementedError
+        self.progress.images = self.progress.images or fingerprint(*self.learnt)
+        return self.progress.state(self.options)
 
     def is_about(self) -> About:
         """What a weight file tells of the images that were learnt."""
-        raise NotImplementedError
+        shape = image_shape(self.learnt[0].shape[1:])
+        digits = self.judged_on == "test" and shape == (1, 28, 28)
+        fitted = "fitted" if self.judged_on == "validation" else "as stored"
+        return About(tuple(self.names), shape, "digit" if digits else fitted)
