@@ -62,12 +62,14 @@ def _raised(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """The global random generators go on afterwards as if nothing had been."""
+    """The global random generators, and imports, go on afterwards as if nothing had been."""
     theirs, pythons = np.random.get_state(), random.getstate()  # noqa: NPY002
     np.random.default_rng = _seeded_rng
+    sys.meta_path.insert(0, _FINDER)  # for as long as their code runs
     try:
         yield
     finally:
+        sys.meta_path.remove(_FINDER)
         np.random.default_rng = DEFAULT_RNG
         np.random.set_state(theirs)  # noqa: NPY002
         random.setstate(pythons)
@@ -145,8 +147,6 @@ def _import(path: str) -> types.ModuleType:
     file = Path(path).resolve()
     if not file.is_file():
         raise CannotCheck(f"no file {path}")
-    if _FINDER not in sys.meta_path:
-        sys.meta_path.insert(0, _FINDER)
     before = set(sys.modules)
     while True:
         try:

@@ -303,3 +303,10 @@ def test_36_a_star_after_the_argument_of_a_wrapper_stays_empty():
     assert check_function(wrapped(np.tanh), wrapped(lambda a: 1 - a**2), (5, 3))
     assert check_function(wrapped(np.sin), wrapped(np.cos), (5, 3))
     assert not check_function(wrapped(np.sin), wrapped(np.sin), (5, 3))
+
+
+def test_37_what_is_imported_after_a_check_keeps_its_float32(file, tmp_path):
+    source = "def f(x): return 3 * x\ndef g(dy): return 3 * dy\n"
+    assert file(source, "f,g", "5,3", path="mine37.py")
+    (tmp_path / "later37.py").write_text("import numpy as np\nKIND = np.float32\n")
+    assert __import__("later37").KIND is np.float32
