@@ -35,7 +35,7 @@ def learn(
         help="Write nothing: mark some 70 files whose marks are known.")] = False,
     seed: Seed = None,
 ) -> None:  # fmt: skip
-    """Write an exercise into this folder: our source with E1 to E9 taken out."""
+    """Write an exercise: our source with E1 to E9 taken out."""
     known(target)
     if prove:
         raise typer.Exit(show_proof(target))
@@ -118,7 +118,7 @@ def grade(
         help="For marks.csv and results/.  [default: FOLDER/marks]")] = None,
     seconds: Seconds = 60.0,
 ) -> None:  # fmt: skip
-    """Mark a class: CSV, Gradescope's results.json, a table of its mistakes."""
+    """Mark a class of files. Writes CSV, Gradescope's results.json, a table of its mistakes."""
     graded = []
     for one in grading.grade(folder, seconds):
         graded.append(one)

@@ -78,7 +78,7 @@ def hunt(
         help="How many mistakes.  [default: 3]")] = 3,
     seed: Seed = None,
 ) -> None:  # fmt: skip
-    """Guess a hidden mistake from its numbers: five offers, hints, a score."""
+    """Guess a hidden mistake from its numbers. Five offers, hints, a score."""
     rng, points = np.random.default_rng(seed), 0
     targets = [known(target)] if target else list(TARGETS)
     for n in range(1, rounds + 1):

@@ -24,6 +24,7 @@ def test_200_steps_in_float64_agree_to_1e10(mnist, hidden, batch_size, seed):
 
 
 def test_a_float32_epoch_ends_within_a_tenth_of_a_point(mnist):
-    found = trajectories(*mnist[:2], hidden=100, batch_size=20, seed=0)
+    X, y = (array[:20000] for array in mnist[:2])
+    found = trajectories(X, y, hidden=100, batch_size=20, seed=0)
     accuracies = [accuracy(weights, *mnist[2:]) for _, weights in found.values()]
-    assert min(accuracies) > 0.95 and max(accuracies) - min(accuracies) < 0.001
+    assert min(accuracies) > 0.9 and max(accuracies) - min(accuracies) < 0.001
