@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 from PIL import ImageFont
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.digits import printed, written  # noqa: E402
-from datasets import load_images  # noqa: E402
-from datasets.draw.shapes import draw_shapes  # noqa: E402
-from datasets.read.folders import export_images  # noqa: E402
-from datasets.run import console  # noqa: E402
+from benchmarks import timing
+from benchmarks.digits import printed, written
+from datasets import load_images
+from datasets.draw.shapes import draw_shapes
+from datasets.read.folders import export_images
+from datasets.run import console
 
 
 def shapes(n: int, classes: int) -> tuple:
@@ -65,12 +65,12 @@ def sets() -> dict[str, tuple]:
 def validation(folder: str, seed: int, *options: str) -> tuple[float, int]:
     """The validation accuracy in percent that the command says at its end, and how many epochs."""
     command = [sys.executable, "-m", "cnn", "--dataset", folder, "--seed", str(seed), *options]
-    out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    out = subprocess.check_output(command, cwd=timing.ROOT, text=True)
     accuracy, epochs = re.findall(r"^validation accuracy ([\d.]+)%.* after (\d+)", out, re.M)[-1]
     return float(accuracy), int(epochs)
 
 
-def row(name: str, images: np.ndarray, labels: np.ndarray, seeds: int) -> str:
+def row(name: str, images: np.ndarray, labels: np.ndarray, seeds: int) -> list[str]:
     """A line of the table."""
     with tempfile.TemporaryDirectory() as folder:
         export_images(images, labels, folder, len(labels))
@@ -80,21 +80,19 @@ def row(name: str, images: np.ndarray, labels: np.ndarray, seeds: int) -> str:
             median(validation(folder, seed, "--lr", lr, "--epochs", more)[0] for seed in range(3))
             for lr in ("0.01", "0.03")
         ]
-    line = f"{len(labels)} | {median(default):.1f} % | {min(default):.1f} %"
-    return f"| {name} | {line} | {max(tuned):.1f} % |"
+    shares = [f"{share:.1f} %" for share in (median(default), min(default), max(tuned))]
+    print(name, len(labels), *shares, flush=True)
+    return [name, f"{len(labels)}", *shares]
 
 
-def main(seeds: int = 10, write: bool = False) -> None:
+def main(seeds: int = 10, write: timing.Write = False) -> None:
     """Median validation accuracy with the defaults, and of a tuned run."""
-    head = f"| set | pictures | defaults, median of {seeds} seeds | worst seed | tuned |"
-    lines = [head, "|---|---:|---:|---:|---:|"]
-    for name, (images, labels) in sets().items():
-        lines.append(row(name, images, labels, seeds))
-        print(lines[-1], flush=True)
+    head = ["set", "pictures", f"defaults, median of {seeds} seeds", "worst seed", "tuned"]
+    table = timing.table(head, [row(name, X, y, seeds) for name, (X, y) in sets().items()])
     if write:
         title = f"# Small sets\n\n`python benchmarks/small_sets.py --seeds {seeds}`: accuracy on "
-        text = title + "a tenth of the pictures, which were put aside.\n\n" + "\n".join(lines)
-        (ROOT / "benchmarks" / "small_sets.md").write_text(text + "\n", encoding="utf-8")
+        text = f"{title}a tenth of the pictures, which were put aside.\n\n{table}\n"
+        (timing.ROOT / "benchmarks" / "small_sets.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

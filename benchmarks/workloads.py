@@ -181,7 +181,7 @@ class Functional(Contender):
 class Object(Contender):
     def __init__(self, work: Workload, weights: Weights) -> None:
         super().__init__(work, weights)
-        self.model = objects(work.sizes, next(iter(weights.values())).dtype)
+        self.model = net.perceptron(work.sizes, dtype=next(iter(weights.values())).dtype)
         self.model.set_weights([W.T if W.ndim == 2 else W[:, None] for W in weights.values()])
 
     def step(self, X: Array, y: Array) -> tuple[float, int]:
@@ -204,17 +204,6 @@ class Modular(Contender):
 
     def infer(self) -> Array:
         return self.net.forward(self.work.X)
-
-
-def objects(sizes: list[int], dtype: npt.DTypeLike = np.float32) -> net.FeedForwardNet:
-    """A perceptron of net.py."""
-    model = net.FeedForwardNet(dtype=dtype)
-    model.add(net.InputLayer(sizes[0]))
-    for size in sizes[1:-1]:
-        model.add(net.FullyConnectedLayer(size))
-        model.add(net.ReLuLayer())
-    model.add(net.FullyConnectedLayer(sizes[-1]))
-    return model
 
 
 def modular(work: Workload, rng: np.random.Generator) -> cnn.Net:

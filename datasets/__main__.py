@@ -1,5 +1,7 @@
 """Image sets from the formats of the field, into folders of pictures; networks for other tools."""
 
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -90,24 +92,30 @@ def export(
 ) -> None:
     """Write a trained network for onnxruntime and its like, or for PyTorch."""
     from datasets.export.network import sample_shape, steps
-    from datasets.export.onnx import write_onnx
-    from datasets.export.torch import write_torch
 
-    writers = {".onnx": write_onnx, ".py": write_torch}
-    if to.suffix not in writers:
-        raise ValueError(f"--to: expected a name that ends in .onnx or .py, got {printable(to)}")
+    write = writer(to)
     weights, about = load_net(file)
     found = steps(weights)
     shape = sample_shape(found, image_size or (about and about.image_shape[1:]))
-    try:
-        arrays = writers[to.suffix](found, shape, to)
-    except ModuleNotFoundError as error:
-        raise ValueError(f'{error}: python -m pip install ".[onnx]"') from None
+    arrays = write(found, shape, to)
     say(f"read as: {', '.join(step.kind for step in found)}")
     say(f"inputs (N, {', '.join(map(str, shape))}), pixels from 0 to 1; outputs before the softmax")
     if about:
         say(f"classes: {printable(', '.join(about.class_names))}")
     say(f"written to {printable(to)}{f' and {printable(arrays)}' if arrays else ''}")
+
+
+def writer(to: Path) -> Callable[..., Path | None]:
+    """What writes such a file. Raises ValueError for another name, or without the onnx package."""
+    from datasets.export.onnx import write_onnx
+    from datasets.export.torch import write_torch
+
+    writers: dict[str, Callable[..., Path | None]] = {".onnx": write_onnx, ".py": write_torch}
+    if to.suffix not in writers:
+        raise ValueError(f"--to: expected a name that ends in .onnx or .py, got {printable(to)}")
+    if to.suffix == ".onnx" and not find_spec("onnx"):
+        raise ValueError('the onnx package is missing: python -m pip install ".[onnx]"')
+    return writers[to.suffix]
 
 
 if __name__ == "__main__":

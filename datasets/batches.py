@@ -1,6 +1,5 @@
 """Targets and minibatches: what stands between a data set and a training step."""
 
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -77,11 +76,10 @@ def _gather(
 def _shown(
     batches: Iterator[tuple[Array, Array]], title: str, N: int
 ) -> Iterator[tuple[Array, Array]]:
-    seen, shown = 0, time.monotonic()
+    seen = 0
     with Bar(title, N) as bar:
         for X, y in batches:
             yield X, y
             seen += len(X)
-            if time.monotonic() - shown > 0.1:
-                shown = time.monotonic()
+            if bar.due():
                 bar.show(seen, f"{seen:,} of {N:,}")

@@ -68,7 +68,6 @@ def section(row: Row, numbers: worked.Numbers) -> str:
         for label, text in row.formulas.items()
     )
     question, _, answer = row.question.strip().partition("\n\n")
-    picture = drawing.net(numbers) if row.key == "init" else ""
     return f"""
 <section class="row" id="{row.key}" aria-labelledby="{row.key}-title">
 <h2 id="{row.key}-title"><a href="#{row.key}">{number}{escape(row.title)}</a></h2>
@@ -78,12 +77,7 @@ def section(row: Row, numbers: worked.Numbers) -> str:
 {prose(row.why, names)}
 <details><summary>{marked_up(question, names)}</summary>{prose(answer, names)}</details>
 </div>
-<div class="facts">
-{shapes(row.table)}
-<h3>In numbers</h3>
-{picture}{"".join(worked.line(line, numbers, names) for line in row.worked)}
-{prose(row.told, names)}
-</div>
+{facts(row, numbers, names)}
 </div>
 <div class="cells">
 {"".join(implementation(row, column) for column in COLUMNS)}
@@ -91,6 +85,17 @@ def section(row: Row, numbers: worked.Numbers) -> str:
 {common(row)}
 </section>
 """
+
+
+def facts(row: Row, numbers: worked.Numbers, names: Names) -> str:
+    """The shapes of a row, and its lines with every number written out."""
+    picture = drawing.net(numbers) if row.key == "init" else ""
+    return f"""<div class="facts">
+{shapes(row.table)}
+<h3>In numbers</h3>
+{picture}{"".join(worked.line(line, numbers, names) for line in row.worked)}
+{prose(row.told, names)}
+</div>"""
 
 
 def prose(text: str, names: Names) -> str:

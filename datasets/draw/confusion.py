@@ -5,8 +5,20 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.draw.canvas import Integers, Sheet, labels, shortened, wide
-from datasets.draw.colours import BLUES, FAINT, INK, ORANGES, Pixels, coloured, ink_on
+from datasets.draw.canvas import (
+    BLUES,
+    FAINT,
+    INK,
+    ORANGES,
+    Integers,
+    Pixels,
+    Sheet,
+    coloured,
+    ink_on,
+    labels,
+    shortened,
+    wide,
+)
 
 __all__ = ["confusion_picture"]
 

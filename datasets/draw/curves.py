@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from datasets.draw.canvas import Array, Sheet, ticks
-from datasets.draw.colours import BLUE, FAINT, GRID, INK, ORANGE, Colour
+from datasets.draw.canvas import BLUE, FAINT, GRID, INK, ORANGE, Array, Colour, Sheet, ticks
 
 __all__ = ["curves"]
 

@@ -7,8 +7,21 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from datasets.draw.canvas import Array, Integers, Pixels, Sheet, labels, shortened, wide
-from datasets.draw.colours import BLUE, FAINT, INK, ORANGE, SIGNED, coloured
+from datasets.draw.canvas import (
+    BLUE,
+    FAINT,
+    INK,
+    ORANGE,
+    SIGNED,
+    Array,
+    Integers,
+    Pixels,
+    Sheet,
+    coloured,
+    labels,
+    shortened,
+    wide,
+)
 
 __all__ = ["weights_sheet", "filters_sheet", "mistakes_sheet"]
 

@@ -8,7 +8,7 @@ middle of 28 x 28, grey levels from the averaging.
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,8 +50,7 @@ def doubts(picture: "str | Path | Image.Image") -> list[str]:
     classified like any other, and may be given a high probability.
     """
     ink = _found(picture) > 0.5
-    rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
-    height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+    height, width = _box(ink, 0).shape
     found = []
     if max(ink.mean(axis=0).max(), ink.mean(axis=1).max()) > LINE:
         found.append("a line from edge to edge, as on ruled paper")
@@ -82,11 +81,8 @@ def _found(picture: "str | Path | Image.Image") -> Array:
     try:
         return _full(_digit(_full(_ink(pixels))))
     except ValueError as error:
-        raise ValueError(f"{_name(picture)}: {error}") from None
-
-
-def _name(picture: "str | Path | Image.Image") -> str:
-    return printable(picture) if isinstance(picture, (str, Path)) else "picture"
+        name = printable(picture) if isinstance(picture, (str, Path)) else "picture"
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _grey(picture: "Image.Image") -> Array:
@@ -196,7 +192,7 @@ def _cropped(ink: Array) -> Array:
     return _box(ink, EDGE) if max(ink.shape) > 28 else ink
 
 
-def _box(ink: Array, least: float) -> Array:
+def _box(ink: npt.NDArray[Any], least: float) -> npt.NDArray[Any]:
     rows, columns = (np.flatnonzero(ink.max(axis=axis) > least) for axis in (1, 0))
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
@@ -205,14 +201,12 @@ def _with_pen(ink: Array) -> Array:
     # A thin pen on a large sheet would fade to nothing when averaged: thicken it first.
     from PIL import Image, ImageFilter
 
-    side = max(ink.shape)
-    if side > 160:
-        ink, side = _resized(ink, 160), 160
-    thick = _thickness(ink) * 20 / side
-    if thick >= THIN:
-        return ink
-    grow = 1 + 2 * round((PEN - thick) * side / 20 / 2)
-    if grow == 1:
+    if max(ink.shape) > 160:
+        ink = _resized(ink, 160)
+    scale = max(ink.shape) / 20
+    thick = _thickness(ink) / scale
+    grow = 1 + 2 * round((PEN - thick) * scale / 2)
+    if thick >= THIN or grow == 1:
         return ink
     levels = np.rint(np.pad(ink, grow // 2) * 255).astype(np.uint8)
     wider = Image.fromarray(levels).filter(ImageFilter.MaxFilter(grow))

@@ -1,9 +1,10 @@
 """Picture folders: images_folder/class_01/001.png and so on, in both directions."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -56,27 +57,36 @@ def read_folder(
     Raises ValueError that names each bad file, unless skip_bad leaves them out; ValueError
     as well for fewer than two classes, or too much for memory.
     """
-    _check_image_size(image_size)
-    files, skipped = _listing(Path(path))
-    headers = _headers(files, skipped)
-    if len({file.parent for file in headers}) < 2:
-        _check_rest(path, list(headers), skipped, skip_bad)
-    size, notes = _common_size(list(headers.values()), image_size)
-    images = _allocate(path, headers, size)
-    read = _fill(images, list(headers), size, skipped)
-    _check_rest(path, read, skipped, skip_bad)
-    folders = sorted({file.parent for file in read})
-    number = {folder: k for k, folder in enumerate(folders)}
-    labels = np.array([number[file.parent] for file in read], np.int64)  # (N,)
-    names = [printable(folder.name) for folder in folders]
-    return Folder(images[: len(read)], labels, names, skipped, notes)
-
-
-def _check_image_size(image_size: tuple[int, int] | None) -> None:
     if image_size is not None and (
         len(image_size) != 2 or not all(isinstance(n, int) and n >= 1 for n in image_size)
     ):
         raise ValueError(f"image_size is expected to be (H, W), each 1 or more, got {image_size}")
+    files, skipped = _listing(Path(path))
+    headers = dict(_each(files, look, skipped))
+    if len({file.parent for file in headers}) < 2:
+        _check_rest(path, list(headers), skipped, skip_bad)
+    size, notes = _common_size(list(headers.values()), image_size)
+    images = _allocate(path, headers, size)
+    read: list[Path] = []
+    decoded = partial(decode, channels=images.shape[1], image_size=size)
+    for file, picture in _each(headers, decoded, skipped):
+        images[len(read)] = picture
+        read.append(file)
+    _check_rest(path, read, skipped, skip_bad)
+    folders, numbers = np.unique([str(file.parent) for file in read], return_inverse=True)
+    names = [printable(os.path.basename(folder)) for folder in folders]
+    return Folder(images[: len(read)], numbers.astype(np.int64), names, skipped, notes)
+
+
+def _each(
+    files: Iterable[Path], read: Callable[[Path], Any], skipped: list[str]
+) -> Iterator[tuple[Path, Any]]:
+    # Each file with what is read of it; why one cannot be read goes to skipped.
+    for file in files:
+        try:
+            yield file, read(file)
+        except (OSError, ValueError) as error:
+            skipped.append(_why(file, error))
 
 
 def _listing(root: Path) -> tuple[list[Path], list[str]]:
@@ -114,27 +124,14 @@ def _class_files(folder: Path, bad: list[str]) -> list[Path]:
     except OSError as error:
         bad.append(f"{printable(folder)}: {error.strerror}")
         return []
-    if not files:
-        names = ", ".join(printable(entry.name) for entry in inner[:3])
-        bad.append(
-            f"{printable(folder)}: a class without pictures"
-            + (f", only folders ({names}): is this the folder to read?" if inner else "")
-        )
+    if files:
+        why = "a folder inside a class, which is not read"
+        bad += [f"{printable(entry)}: {why}" for entry in inner]
     else:
-        bad += [
-            f"{printable(entry)}: a folder inside a class, which is not read" for entry in inner
-        ]
+        names = ", ".join(printable(entry.name) for entry in inner[:3])
+        why = f", only folders ({names}): is this the folder to read?" if inner else ""
+        bad.append(f"{printable(folder)}: a class without pictures{why}")
     return files
-
-
-def _headers(files: list[Path], skipped: list[str]) -> dict[Path, Header]:
-    headers = {}
-    for file in files:
-        try:
-            headers[file] = look(file)
-        except (OSError, ValueError) as error:
-            skipped.append(_why(file, error))
-    return headers
 
 
 def _why(file: Path, error: Exception) -> str:
@@ -147,21 +144,15 @@ def _why(file: Path, error: Exception) -> str:
 
 def _check_rest(path: str | Path, read: list[Path], skipped: list[str], skip_bad: bool) -> None:
     if skipped and not skip_bad:
-        raise ValueError(_report(path, len(read), skipped))
+        more = [f"... and {len(skipped) - LISTED} more"] if len(skipped) > LISTED else []
+        summary = f"{printable(path)}: {len(skipped)} files or folders cannot be used, "
+        summary += f"{len(read)} pictures can; --skip_bad trains on those"
+        raise ValueError("\n  ".join([summary, *skipped[:LISTED], *more]))
     classes = sorted({file.parent for file in read})
     if len(classes) < 2:
         found = f"only {printable(classes[0].name)}" if classes else "no picture"
         first = f"; left out: {skipped[0]}" if skipped else ""
         raise ValueError(f"{printable(path)}: expected at least 2 classes, found {found}{first}")
-
-
-def _report(path: str | Path, good: int, skipped: list[str]) -> str:
-    more = [f"... and {len(skipped) - LISTED} more"] if len(skipped) > LISTED else []
-    summary = (
-        f"{printable(path)}: {len(skipped)} files or folders cannot be used, {good} pictures can; "
-        "--skip_bad trains on those"
-    )
-    return "\n  ".join([summary, *skipped[:LISTED], *more])
 
 
 def _common_size(
@@ -203,21 +194,6 @@ def _allocate(path: str | Path, headers: dict[Path, Header], size: tuple[int, in
             f"more than the {TOTAL_MAX:,} that are read; a smaller --image_size H W helps"
         )
     return np.empty((len(headers), C, H, W), np.uint8)  # (N, C, H, W)
-
-
-def _fill(
-    images: Pixels, files: list[Path], size: tuple[int, int], skipped: list[str]
-) -> list[Path]:
-    read: list[Path] = []
-    for file in files:
-        try:
-            picture = decode(file, images.shape[1], size)  # (C, H, W)
-        except (OSError, ValueError) as error:
-            skipped.append(_why(file, error))
-            continue
-        images[len(read)] = picture
-        read.append(file)
-    return read
 
 
 # --- training and validation -----------------------------------------------------
@@ -264,36 +240,37 @@ def export_images(
     images (N, H, W), (N, 1, H, W) or (N, 3, H, W), uint8. class_names replace class_00, ...
     Raises ValueError for other arrays, FileExistsError when the folder holds anything.
     """
-    images, labels = np.asarray(images), np.asarray(labels)
-    _check_export(images, labels, per_class)
-    names = class_names or [f"class_{k:02}" for k in range(labels.max() + 1)]
-    if len(names) <= labels.max() or not all(map(_is_plain, names)):
-        raise ValueError(f"export_images expects {labels.max() + 1} plain names, got {list(names)}")
-    if len({name.casefold() for name in names}) < len(names):  # one folder, on some systems
-        raise ValueError(f"export_images expects different names of classes, got {list(names)}")
-    if Path(to).exists() and (not Path(to).is_dir() or os.listdir(to)):
-        raise FileExistsError(f"{printable(to)}: expected a new or an empty folder")
-    written = 0
-    for k in np.unique(labels):
-        for i, row in enumerate(np.flatnonzero(labels == k)[:per_class]):
-            _write_png(images[row], Path(to) / names[k] / f"{i:03}.png")
-            written += 1
-    return written
-
-
-def _check_export(images: Pixels, labels: Labels, per_class: int) -> None:
-    is_rgb = images.ndim == 4 and images.shape[1] in (1, 3)
-    if images.dtype != np.uint8 or not (images.ndim == 3 or is_rgb) or not images.size:
-        raise ValueError(
-            f"export_images expects uint8 images (N, H, W) or (N, 3, H, W), "
-            f"got {images.dtype} {images.shape}"
-        )
-    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise ValueError(
-            f"export_images expects {len(images)} labels from 0, got {labels.dtype} {labels.shape}"
-        )
+    images, labels = _checked(images, labels)
     if per_class < 1:
         raise ValueError(f"per_class is expected to be 1 or more, got {per_class}")
+    names = class_names or [f"class_{k:02}" for k in range(labels.max() + 1)]
+    _check_names(names, labels.max() + 1)
+    if Path(to).exists() and (not Path(to).is_dir() or os.listdir(to)):
+        raise FileExistsError(f"{printable(to)}: expected a new or an empty folder")
+    members = {k: np.flatnonzero(labels == k)[:per_class] for k in np.unique(labels)}
+    for k, rows in members.items():
+        for i, row in enumerate(rows):
+            _write_png(images[row], Path(to) / names[k] / f"{i:03}.png")
+    return sum(map(len, members.values()))
+
+
+def _checked(images: Pixels, labels: npt.ArrayLike) -> tuple[Pixels, Labels]:
+    images, labels = np.asarray(images), np.asarray(labels)
+    is_rgb = images.ndim == 4 and images.shape[1] in (1, 3)
+    if images.dtype != np.uint8 or not (images.ndim == 3 or is_rgb) or not images.size:
+        got = f"{images.dtype} {images.shape}"
+        raise ValueError(f"export_images expects uint8 images (N, H, W) or (N, 3, H, W), got {got}")
+    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu" or labels.min() < 0:
+        got = f"{labels.dtype} {labels.shape}"
+        raise ValueError(f"export_images expects {len(images)} labels from 0, got {got}")
+    return images, labels
+
+
+def _check_names(names: Sequence[str], K: int) -> None:
+    if len(names) < K or not all(map(_is_plain, names)):
+        raise ValueError(f"export_images expects {K} plain names, got {list(names)}")
+    if len({name.casefold() for name in names}) < len(names):  # one folder, on some systems
+        raise ValueError(f"export_images expects different names of classes, got {list(names)}")
 
 
 def _is_plain(name: str) -> bool:

@@ -14,8 +14,9 @@ import numpy.typing as npt
 from datasets import checks, many
 from datasets.bar import Bar
 from datasets.batches import minibatches
-from datasets.run.checkpoint import Progress, unused
+from datasets.run.checkpoint import Progress, fingerprint, unused
 from datasets.run.console import program, say
+from datasets.run.data import image_shape
 from datasets.run.interrupts import Interrupts
 from datasets.run.targets import saved, tried, write_history
 from datasets.schedules import at_epoch
@@ -33,7 +34,9 @@ Array = npt.NDArray[np.floating]
 class Loop:
     """What stands around the two loops of a training; Run says what it trains on."""
 
+    names: list[str]  # of the classes
     judged_on: str  # "test" or "validation"
+    learnt: tuple[npt.NDArray, npt.NDArray, int]  # images, labels, how many classes
 
     def __init__(self, options: "Options", path: Path | None, n_epochs: int):
         self.options, self.path, self.n_epochs = options, path, n_epochs
@@ -99,7 +102,7 @@ class Loop:
             what = f"{progress.hits} hits in {self.seen} of {len(X)} samples"
             raise ValueError(f"{self.path}: the state of the run is damaged ({what})")
         batches = minibatches(X, y, self.options.batch_size, self.rng, progress.step)
-        begin = shown = time.perf_counter()
+        begin = time.perf_counter()
         with Bar(f"epoch {progress.epoch + 1}/{self.n_epochs}", len(X)) as bar:
             for X_batch, y_batch in batches:
                 X_own, y_own = many.share(X_batch, y_batch)
@@ -107,10 +110,9 @@ class Loop:
                 yield X_own, y_own
                 if self.stopping:
                     break
-                # The bar costs more than a step of a small net: ten times a second is enough.
-                if (now := time.perf_counter()) - shown > 0.1:
-                    shown = now
-                    bar.show(self.seen, self._figures(progress.seconds + now - begin))
+                if bar.due():
+                    seconds = progress.seconds + time.perf_counter() - begin
+                    bar.show(self.seen, self._figures(seconds))
         progress.seconds += max(0.0, time.perf_counter() - begin)
 
     def note(self, loss: float, right: int) -> None:
@@ -159,8 +161,12 @@ class Loop:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds besides weights and velocity."""
-        raise NotImplementedError
+        self.progress.images = self.progress.images or fingerprint(*self.learnt)
+        return self.progress.state(self.options)
 
     def is_about(self) -> About:
         """What a weight file tells of the images that were learnt."""
-        raise NotImplementedError
+        shape = image_shape(self.learnt[0].shape[1:])
+        digits = self.judged_on == "test" and shape == (1, 28, 28)
+        fitted = "fitted" if self.judged_on == "validation" else "as stored"
+        return About(tuple(self.names), shape, "digit" if digits else fitted)

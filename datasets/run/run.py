@@ -1,6 +1,6 @@
 """A training run as the options ask for it: what it learns, where it begins, what is told of it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -8,13 +8,13 @@ import numpy.typing as npt
 from datasets.batches import one_hot
 from datasets.read.mnist import MNIST
 from datasets.run import report
-from datasets.run.checkpoint import Checkpoint, fingerprint
+from datasets.run.checkpoint import Checkpoint
 from datasets.run.console import say
-from datasets.run.data import Images, image_shape, load_pictures, no_pictures, short_list, suit
+from datasets.run.data import Images, load_pictures, no_pictures, short_list, suit
 from datasets.run.loop import Loop
 from datasets.run.predict import own_pictures
 from datasets.run.targets import check_targets
-from datasets.store.weights import About, Weights, load_net, match_weights
+from datasets.store.weights import Weights, load_net, match_weights
 
 if TYPE_CHECKING:
     from datasets.run.options import Options
@@ -122,18 +122,6 @@ class Run(Loop):
         self.keep(weights)
         say(f"{sum(array.size for array in velocity.values()):,} parameters{self.told}")
         return weights, velocity
-
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint holds besides weights and velocity."""
-        self.progress.images = self.progress.images or fingerprint(*self.learnt)
-        return self.progress.state(self.options)
-
-    def is_about(self) -> About:
-        """What a weight file tells of the images that were learnt."""
-        shape = image_shape(self.learnt[0].shape[1:])
-        digits = self.judged_on == "test" and shape == (1, 28, 28)
-        fitted = "fitted" if self.judged_on == "validation" else "as stored"
-        return About(tuple(self.names), shape, "digit" if digits else fitted)
 
     def report(self, probabilities: report.Probabilities, X: Array, y: npt.NDArray) -> None:
         """Save the weights, judge them on X, y and do what --pictures and --predict ask for."""

@@ -236,7 +236,7 @@ def tensor_advice(things: Iterable[Any]) -> str:
     kinds = [type(thing).__name__ for thing in things if hasattr(type(thing), "backward")]
     return "".join(
         f": of a {T}, say --forward 'layer({T}(X)).data' "
-        f"--backward '(layer({T}(X)) * {T}(dY)).sum().backward()' --input 5,3:const"
+        f"--backward '(layer({T}(X)) * {T}(dY)).sum().backward()' --input 5,3:const --accumulates"
         for T in kinds[:1]
     )
 

@@ -106,14 +106,14 @@ def with_chunk(path: Path, data: bytes, N: int, filters: int = 1) -> Path:
 def test_a_chunk_that_inflates_to_more_or_less_is_refused(tmp_path):
     import zlib
 
-    for inside in (999, 1001, 10**8):
+    for inside in (999, 1001, 10**7):
         path = with_chunk(tmp_path / "a.h5", zlib.compress(bytes(inside)), 1000)
         refused(path, "x is damaged .a chunk of 1,000 bytes holds others")
     path = with_chunk(tmp_path / "a.h5", zlib.compress(zlib.compress(bytes(1000))), 1000, 2)
     refused(path, "x is compressed twice, which is not read")
     refused(with_chunk(tmp_path / "a.h5", b"no gzip", 1000), "x is damaged .Error -3")
-    path = with_chunk(tmp_path / "a.h5", zlib.compress(bytes(10**9)), 10**9)
-    refused(path, "x, .1000000000,. of uint8, takes 1,000,000,000 bytes, more than a file of 97")
+    path = with_chunk(tmp_path / "a.h5", zlib.compress(bytes(10**6)), 10**9)
+    refused(path, "x, .1000000000,. of uint8, takes 1,000,000,000 bytes, more than a file of ")
 
 
 def test_hard_links_count_as_often_as_they_are_there(tmp_path):

@@ -81,12 +81,13 @@ TRAIN = """
 import hashlib
 import numpy as np
 import functional_net as fn
-from benchmarks.workloads import modular, objects, workload
+from benchmarks.workloads import modular, workload
+from net import perceptron
 from datasets import load_mnist, minibatches
 
 X, y, *_ = load_mnist(train_size=300)
 params = fn.train(fn.init(784, 100, 10, np.random.default_rng(0)), X, y, batch_size=128, epochs=1)
-model = objects([784, 100, 50, 10])
+model = perceptron([784, 100, 50, 10])
 model.train(X, y, 0.1, 1, 128)
 net = modular(workload("W4", 300), np.random.default_rng(0))
 for images, targets in minibatches(X.reshape(-1, 1, 28, 28), y, 100, np.random.default_rng(0)):

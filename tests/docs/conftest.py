@@ -31,7 +31,8 @@ def browse(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str
         command = [chromium, *FLAGS, f"--user-data-dir={folder / 'profile'}", file.as_uri()]
         done = subprocess.run(command, capture_output=True, text=True, timeout=900)
         shutil.rmtree(folder / "profile", ignore_errors=True)
-        written = re.findall(r'<pre class="found"[^>]*>(.*?)</pre>', done.stdout, re.S)
+        shown = done.stdout.rpartition("</iframe>")[2]
+        written = re.findall(r'<pre class="found"[^>]*>(.*?)</pre>', shown, re.S)
         assert written, done.stderr[-2000:]
         return list(map(html.unescape, written))
 

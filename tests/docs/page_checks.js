@@ -172,5 +172,6 @@ check("no sideways scrolling", document.documentElement.scrollWidth <= innerWidt
 check("no request", performance.getEntriesByType("resource").length === 0, "something was fetched");
 
 const out = parent.document.createElement("pre");
+out.className = "found";
 out.textContent = JSON.stringify(findings);
 parent.document.body.append(out);
