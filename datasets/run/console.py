@@ -140,7 +140,8 @@ def _innermost(traceback: TracebackType | None) -> tuple[str, int]:
 
 def run(command: Callable[..., Any]) -> None:
     """Run a typer app, or a function as one; nothing that a user hands in ends in a traceback."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # see datasets/start.py
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # set by datasets/start.py
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks appears as an escape
