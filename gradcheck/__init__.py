@@ -1,12 +1,11 @@
 """Is a gradient right? Which entry is not, and what does the mistake look like?
 
-    core        one rule for every entry of every array (read this first: two minutes)
-    case        what is checked: arrays, forward, backward
-    judge       differences, rules, names: one report
-    rules       rules that differences cannot see         explain               names for mistakes
-    bring       your own layers and functions (signature, calls, prepare, finder)
-    adapters    our three networks
-    plants      mistakes put into our own code            taylor                Taylor test, steps
+    core     one rule for every entry of every array (read this first: two minutes)
+    case     what is checked: arrays, forward, backward
+    rules    what differences cannot see           explain   names for mistakes
+    judge    differences, rules, names: one report taylor    Taylor test, steps
+    yours    your own layers and functions
+    ours     our three networks                    plants    mistakes put into our own code
 
 `python -m gradcheck -h` is the command. Importing this package imports no network.
 """

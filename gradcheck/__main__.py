@@ -7,6 +7,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small arrays: threads only
 
 import importlib
 import json
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -70,17 +71,14 @@ def own(
     as_json: Json = False,
     seed: Seed = 0,
     accumulates: Annotated[bool, option("--accumulates", help="", hidden=True)] = False,
-    no_dx: Annotated[bool, option("--no_dx", help="", hidden=True)] = False,
-    float64: Annotated[bool, option("--float64", help="", hidden=True)] = False,
 ) -> None:  # fmt: skip
     """Check a layer, a loss or a pair of functions."""
     from gradcheck.yours import Options
 
     options = Options(forward, backward, setup, columns, mean, seed)
-    texts = [f"{text}:const" if no_dx and ":" not in text else text for text in shapes or []]
     try:
         with console.time_limit(seconds):
-            report = check_file(target, texts, args, options, accumulates)
+            report = check_file(target, shapes or [], args, options, accumulates)
     except CannotCheck as error:
         if as_json:
             say(json.dumps({"verdict": "none", "reason": str(error)}))
@@ -92,8 +90,6 @@ def check_file(
     target: str, texts: list[str], args: str | None, options: Any, accumulates: bool
 ) -> Report:
     """What FILE.py:NAME is, with inputs as the command line says them."""
-    import types
-
     from gradcheck import yours
     from gradcheck.judge import judge_own
 
@@ -108,8 +104,8 @@ def check_file(
         inputs = [yours.make_input(text, rng, 2.5) for text in texts]
         functions = types.FunctionType, types.BuiltinFunctionType, np.ufunc
         if len(things) == 2 or isinstance(things[0], functions):
-            other = things[1] if len(things) == 2 else None
-            own = yours.own_functions(things[0], other, inputs, options, names)
+            forward, backward = [*things, None][:2]
+            own = yours.own_functions(forward, backward, inputs, options, names)
         else:
             thing = yours.construct(things[0], names[0], args)
             own = yours.own_layer(thing, inputs, options, names[0])

@@ -52,12 +52,12 @@ def where(error: BaseException) -> str:
 
 def _frame(error: BaseException) -> traceback.FrameSummary | None:
     """The innermost line that is no library's and not ours, of the first cause that has one."""
+    frames: list[traceback.FrameSummary] = []
     chain: list[BaseException] = []
     while error is not None and error not in chain:
         chain.append(error)
+        frames = [*traceback.extract_tb(error.__traceback__)[::-1], *frames]
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
-    stacks = [reversed(traceback.extract_tb(e.__traceback__)) for e in reversed(chain)]
-    frames = [frame for stack in stacks for frame in stack]
     return next((f for f in frames if _is_theirs(f.filename)), frames[0] if frames else None)
 
 

@@ -5,7 +5,7 @@ one. The first that agrees names the mistake. It must explain the whole error, a
 of it, so that unstructured differences match no guess: silence is better than a wrong name.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, permutations
@@ -223,13 +223,6 @@ def upstream(clue: Clue) -> Iterator[Guess]:
                     yield f"it is {words}: {lost}", a, left @ right
 
 
-FORMULAS: dict[str, Callable[[Array], Array]] = {
-    "y": lambda y: y,
-    "1 - y": lambda y: 1 - y,
-    "y (1 + y)": lambda y: y * (1 + y),
-}
-
-
 def chains(clue: Clue) -> Iterator[tuple[str, Array]]:
     """dY, and dY through each of the weights: what comes back if no activation is in between."""
     yield "dY", clue.dy
@@ -404,47 +397,58 @@ def normalised(clue: Clue) -> Iterator[Guess]:
 # --- counterfactuals ----------------------------------------------------------
 
 
-def trials(clue: Clue) -> Iterator[Guess]:
-    """Would it be right if only some outputs counted, or if another array were different?"""
-    a, x, dy, C = clue.a, clue.x, clue.dy, clue.contributions
+def counted(clue: Clue) -> Iterator[Guess]:
+    """Would it be right if only some outputs counted?"""
+    C, dy = clue.contributions, clue.dy
     if C is None or clue.n.size < 2:
         return
-    inside = tuple(range(x.ndim, C.ndim))
+    inside = range(clue.x.ndim, C.ndim)
     for axis in inside:
         by = np.moveaxis(C.sum(tuple(k for k in inside if k != axis)), -1, 0)
-        where = clue.axis(axis - x.ndim, of=dy)
+        where = clue.axis(axis - clue.x.ndim, of=dy)
         for k in reversed(range(len(by))) if len(by) > 1 else ():
-            sample = axis - x.ndim == clue.case.batch_axis
+            sample = axis - clue.x.ndim == clue.case.batch_axis
             only = f"only sample {k} of {len(by)}" if sample else f"only index {k} of {where}"
-            yield f"{only} counts: assigned instead of added up?", a, by[k]
+            yield f"{only} counts: assigned instead of added up?", clue.a, by[k]
     along = [np.moveaxis(C, axis, -1) for axis in inside]
-    for table in [*along, C.reshape(*x.shape, -1)]:
+    for table in [*along, C.reshape(*clue.x.shape, -1)]:
         for way, words in ((table[..., ::-1], "last"), (table, "first")):
             heard = abs(way) > 1e-3 * abs(table).max()
             one = np.take_along_axis(way, heard.argmax(-1)[..., None], -1)[..., 0]
             said = f"where several outputs share an entry only the {words} counts"
-            total = one.sum(tuple(range(x.ndim, one.ndim)))
-            yield f"{said}: = for += (windows that overlap, a repeated index)?", a, total
-    if x.shape == dy.shape:
-        own = np.einsum("ii->i", C.reshape(x.size, x.size)).reshape(x.shape)
-        said = "only the diagonal of the Jacobian: each output is taken to depend on its own"
-        yield f"{said} input", a, own
-        formula = "a formula in terms of the output is given the input"
-        yield formula, a, dy * x * (1 - x)
-        yield formula, a, dy * (1 - x * x)
-        y = np.array(clue.case.forward())
-        said = "the derivative is taken at the output, not at the input"
-        yield said, a, slopes(clue.case, x, dy, (x, y)).sum(inside)
-        for words, f in FORMULAS.items():
-            yield f"it is dY times {words}, where y is the output", a, dy * f(y)
-    arrays = clue.case.arrays.items()
-    for name, q in [(k, q) for k, q in arrays if k != "X"]:  # not the data itself
+            total = one.sum(tuple(range(clue.x.ndim, one.ndim)))
+            yield f"{said}: = for += (windows that overlap, a repeated index)?", clue.a, total
+
+
+def formulas(clue: Clue) -> Iterator[Guess]:
+    """Of an activation: the derivative at another point, or another derivative."""
+    a, x, dy, C = clue.a, clue.x, clue.dy, clue.contributions
+    if C is None or x.shape != dy.shape or x.size < 2:
+        return
+    own = np.einsum("ii->i", C.reshape(x.size, x.size)).reshape(x.shape)
+    said = "only the diagonal of the Jacobian: each output is taken to depend on its own input"
+    yield said, a, own
+    for f in (x * (1 - x), 1 - x * x):
+        yield "a formula in terms of the output is given the input", a, dy * f
+    y = np.array(clue.case.forward())
+    there = slopes(clue.case, x, dy, (x, y)).sum(tuple(range(x.ndim, C.ndim)))
+    yield "the derivative is taken at the output, not at the input", a, there
+    for words, f in {"y": y, "1 - y": 1 - y, "y (1 + y)": y * (1 + y)}.items():
+        yield f"it is dY times {words}, where y is the output", a, dy * f
+
+
+def counterfactuals(clue: Clue) -> Iterator[Guess]:
+    """Would it be right if another array were different? Not the data itself."""
+    x, dy, C = clue.x, clue.dy, clue.contributions
+    arrays = {k: q for k, q in clue.case.arrays.items() if k not in ("X", clue.name)}
+    for name, q in arrays.items() if C is not None and clue.n.size > 1 else ():
         result = clue.checked.results.get(name)
         step = 0 if result is None else np.asarray(result.backprop)
-        for words, other in changes(q, step) if name != clue.name else ():
+        for words, other in changes(q, step):
             if not np.array_equal(other, q):
-                again = slopes(clue.case, x, dy, (q, other.copy())).sum(inside)
-                yield f"would be right if {name} were {words}", a, again
+                again = slopes(clue.case, x, dy, (q, other.copy()))
+                total = again.sum(tuple(range(x.ndim, again.ndim)))
+                yield f"would be right if {name} were {words}", clue.a, total
 
 
 def changes(q: Array, step: Any) -> Iterator[tuple[str, Array]]:
@@ -460,4 +464,7 @@ def changes(q: Array, step: Any) -> Iterator[tuple[str, Array]]:
     yield "left out (as if it were 1)", np.ones_like(q)
 
 
-GUESSES = borrowed, shape, whole, upstream, products, order, in_part, normalised, trials, scattered
+GUESSES = (
+    borrowed, shape, whole, upstream, products, order, in_part, normalised,
+    counted, formulas, counterfactuals, scattered,
+)  # fmt: skip

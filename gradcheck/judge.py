@@ -13,9 +13,9 @@ from gradcheck.case import (
     check_case,
     choose_upstream,
     directions,
+    forgive_epsilon,
     upstream,
 )
-from gradcheck.core import RIGHT, RTOL, Result
 from gradcheck.explain import explain
 from gradcheck.report import Report, Row
 from gradcheck.yours.own import Own
@@ -54,10 +54,10 @@ def _rows(
     case: Case, checked: Checked, notes: list[str], tolerant: bool, said: str = ""
 ) -> list[Row]:
     """One row for every array; a wrong one with its cause."""
-    rows = []
-    for name, result in checked.results.items():
-        if tolerant or checked.dy.ndim < 2:  # a loss, or one of every sample
-            result = _forgive_epsilon(name, result, notes)
+    rows, results = [], checked.results
+    if tolerant or checked.dy.ndim < 2:  # a loss, or one of every sample
+        results = forgive_epsilon(results, notes)
+    for name, result in results.items():
         row = Row(name + said, case.arrays[name].shape, result, sampled=checked.sampled)
         if not row.ok:
             row.cause = explain(case, name, checked)
@@ -70,13 +70,9 @@ def blame_parts(parts: Callable[[], Parts], rng: np.random.Generator) -> str | N
     guilty: dict[str, str] = {}  # by class: the same mistake sits in all layers of a class
     for live in (True, False):
         for name, part, dy in parts() if not guilty else ():
-            said = (
-                None
-                if name.split()[-1] in guilty
-                else _wrong_alone(part, dy if live else None, rng)
-            )
-            if said:
-                guilty[name.split()[-1]] = f"{name} alone is wrong: {said}"
+            kind = name.split()[-1]
+            if kind not in guilty and (said := _wrong_alone(part, dy if live else None, rng)):
+                guilty[kind] = f"{name} alone is wrong: {said}"
     return "; ".join(guilty.values()) or None
 
 
@@ -91,102 +87,70 @@ def _wrong_alone(part: Case, dy: Array | None, rng: np.random.Generator) -> str 
     return next(iter(rules.breaches(part, checked.dy, rng)), None)
 
 
-def _forgive_epsilon(name: str, r: Result, notes: list[str]) -> Result:
-    """An epsilon of a loss, log(p + 1e-7), that its gradient p - y leaves out, is a note.
-
-    It shrinks every entry a little, and not all by one factor, which would be another mistake.
-    """
-    if not r.wrong.any() or r.backprop.shape != r.numeric.shape:
-        return r
-    floor = r.noise / RTOL
-    off = abs(r.backprop - r.numeric) / (abs(r.numeric) + floor)
-    share = np.sign(r.backprop) * (r.backprop - r.numeric) / (abs(r.numeric) + floor)
-    shrinks = share.min() > -RTOL and share.max() < 1e-3 and np.ptp(share) > share.max() / 10
-    if not (off.max() < 1e-5 or (shrinks and off.max() < 1e-3)):  # a zero shrinks by all of it
-        return r
-    notes.append(
-        f"d{name} is right to {-np.log10(off.max()):.0f} digits: it leaves out an epsilon of the "
-        "loss, as in log(p + 1e-7), or a constant is rounded"
-    )
-    return r._replace(words=np.where(r.wrong, RIGHT, r.words))
-
-
 # --- beyond one point ---------------------------------------------------------
 
 
-def judge_widely(
-    case: Case,
-    seed: int = 0,
-    accumulates: bool = False,
-    seconds: float = np.inf,
-    tolerant: bool = False,
-) -> Report:
+def judge_widely(case: Case, seed: int = 0, **how: Any) -> Report:
     """As judge, and for a layer also where it saturates (inputs up to +-10) and where they tie."""
-    report = judge(case, seed, accumulates, seconds, tolerant)
-    name = next(iter(case.inputs), "")
-    X = case.arrays.get(name)
+    report = judge(case, seed, **how)
+    X = first_input(case)
     if not report.ok or not case.takes_upstream or X is None or not np.ndim(case.forward()):
         return report
-    wide = _elsewhere(case, X, 4 * X, seed, accumulates, seconds, tolerant)
+    wide = _elsewhere(case, X, 4 * X, seed, **how)
     if wide is not None and not wide.ok:
         wide.notes.append("this shows at inputs up to +-10; up to +-2.5 all is right")
         return wide
-    tied = _tied(case, name, np.random.default_rng(seed))
-    report.rows += [tied] if tied is not None and not tied.ok else []
+    report.rows += _tied(case, X, np.random.default_rng(seed))
     return report
 
 
-def _elsewhere(case: Case, X: Array, values: Array, *how: Any) -> Report | None:
+def first_input(case: Case) -> Array | None:
+    return case.arrays.get(next(iter(case.inputs), ""))
+
+
+def _elsewhere(case: Case, X: Array, values: Array, seed: int, **how: Any) -> Report | None:
     """The case with other values in X. Caps, as in min(x, 6), are not met by small inputs."""
     before = X.copy()
     X[...] = values
     try:
-        return judge(case, *how)
+        return judge(case, seed, **how)
     except core.CannotCheck:
         return None  # it overflows there: no verdict from such a point
     finally:
         X[...] = before
 
 
-def _tied(case: Case, name: str, rng: np.random.Generator) -> Row | None:
+def _tied(case: Case, X: Array, rng: np.random.Generator) -> list[Row]:
     """With ties (most of an image is background) a shift of all entries tells what no entry can.
 
     A max pooling that gives the gradient to every winner is right in each entry, for any value
     between the slopes is; but the shares of a window add up to more than its gradient. All windows
     together, then some of them one by one: two mistakes could cancel.
     """
-    X = case.arrays[name]
-    before, levels = X.copy(), np.array([-1.37, -0.61, 0.43, 1.19])
+    before, levels, name = X.copy(), np.array([-1.37, -0.61, 0.43, 1.19]), case.inputs[0]
     X[...] = rng.choice(levels if X.min() < 0 else abs(levels), X.shape)
     try:
         y = case.forward()
-        if not np.isfinite(y).all():
-            return None
-        alone = rng.permutation(y.size)[:12]
-        for dy in (upstream(y, rng), *(_one_output(y, k) for k in alone)):
+        one = np.zeros(y.shape)
+        alone = [np.where(np.arange(y.size).reshape(y.shape) == k, 1.0, one)
+                 for k in rng.permutation(y.size)[:12]]  # fmt: skip
+        for dy in (upstream(y, rng), *alone) if np.isfinite(y).all() else ():
             grad = np.asarray(case.backward(dy)[name])
             result = directions(case.forward, X, grad, dy, [np.ones(X.shape)])
             rounded = np.allclose(result.backprop, result.numeric, 1e-5, 0)  # a constant is
             if result.wrong.any() and not rounded:
-                cause = "right without ties, wrong where entries are equal: " + TIES
-                return Row(f"{name}, with ties", X.shape, result, cause, sampled=True)
+                return [Row(f"{name}, with ties", X.shape, result, TIES, sampled=True)]
     except core.CannotCheck:
-        return None
+        pass
     finally:
         X[...] = before
-    return None
+    return []
 
 
 TIES = (
-    "if this is a max, every winner of a window gets the gradient; one of them must "
-    "(an image's background ties everywhere)"
+    "right without ties, wrong where entries are equal: if this is a max, every winner of a window "
+    "gets the gradient; one of them must (an image's background ties everywhere)"
 )
-
-
-def _one_output(y: Array, k: int) -> Array:
-    dy = np.zeros(y.shape)
-    dy.flat[k] = 1.0
-    return dy
 
 
 # --- a learner's own ----------------------------------------------------------
@@ -194,11 +158,11 @@ def _one_output(y: Array, k: int) -> Array:
 
 def judge_own(own: Own, seed: int = 0, accumulates: bool = False, seconds: float = 10.0) -> Report:
     """As judge_widely; then where mistakes hide: a batch of one, another mask, ..."""
-    case = own.case()
-    report = judge_widely(case, seed, accumulates, seconds, True)
+    case, how = own.case(), {"accumulates": accumulates, "seconds": seconds, "tolerant": True}
+    report = judge_widely(case, seed, **how)
     report.breaches += own.breaches
     if _is_vacuous(report):
-        report = _somewhere_steeper(case, report, seed, accumulates, seconds)
+        report = _somewhere_steeper(case, report, seed, **how)
     for said, variant in variants(own) if report.ok else ():
         rows = _variant_rows(variant, said, seed, report.notes)
         report.rows += [row for row in rows if not row.ok]
@@ -214,8 +178,7 @@ def _variant_rows(variant: Own, said: str, seed: int, notes: list[str]) -> list[
     try:
         checked = check_case(case, np.random.default_rng(seed), seconds=0.5)
     except core.CannotCheck as error:
-        if "backward raised" in str(error):
-            notes.append(f"with {said} {error}")
+        notes += [f"with {said} {error}"] if "backward raised" in str(error) else []
         return []
     return _rows(case, checked, [], True, f", {said}")
 
@@ -226,12 +189,10 @@ def _is_vacuous(report: Report) -> bool:
     return report.ok and bool(flat) and all(flat)
 
 
-def _somewhere_steeper(
-    case: Case, report: Report, seed: int, accumulates: bool, seconds: float
-) -> Report:
-    X = case.arrays.get(next(iter(case.inputs), ""))
-    for scale in (1e-3, 30.0) if X is not None else ():
-        other = _elsewhere(case, X, scale * X, seed, accumulates, seconds, True)  # type: ignore[arg-type, operator]
+def _somewhere_steeper(case: Case, report: Report, seed: int, **how: Any) -> Report:
+    X = first_input(case)
+    for scale in (1e-3, 30.0):
+        other = None if X is None else _elsewhere(case, X, scale * X, seed, **how)
         if other is not None and not _is_vacuous(other):
             other.notes.append(
                 f"inputs are {scale:g} times the usual ones: there all gradients are 0"

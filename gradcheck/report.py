@@ -101,45 +101,46 @@ class Report:
 
     def _repr_html_(self) -> str:
         """The table in a notebook."""
-        head = "".join(f"<th>{h}</th>" for h in ("", "array", "shape", "entries", "worst error"))
-        lines = []
+        lines = ["".join(f"<th>{h}</th>" for h in HEAD)]
         for row in self.rows:
-            cells = (
-                "ok" if row.ok else "<b>BAD</b>",
-                *map(escape, (row.name, str(row.shape), row.entries)),
-                f"{row.result.error:.1e}",
-            )
-            lines.append("".join(f"<td>{cell}</td>" for cell in cells))
+            first, *cells = map(escape, _cells(row))
+            first = first if row.ok else f"<b>{first}</b>"
+            lines.append("".join(f"<td>{cell}</td>" for cell in (first, *cells)))
             lines += [f'<td></td><td colspan="4">{escape(s)}</td>' for s in row.sentences()]
         lines += [f'<td colspan="5">{escape(s.strip())}</td>' for s in _remarks(self)]
         body = "".join(f"<tr>{line}</tr>" for line in lines)
-        return f"<table><caption>{escape(self.name)}</caption><tr>{head}</tr>{body}</table>"
+        return f"<table><caption>{escape(self.name)}</caption>{body}</table>"
+
+
+HEAD = "", "array", "shape", "entries", "worst error"
+
+
+def _cells(row: Row) -> list[str]:
+    word, error = "ok" if row.ok else "BAD", f"{row.result.error:.1e}"
+    return [word, row.name, str(row.shape), row.entries, error]
 
 
 def table(reports: list[Report]) -> list[str]:
-    """Lines of a table; where there are several reports, the first column names them."""
-    head = ["", "of", "array", "shape", "entries", "worst error"]
-    cells, below = [head], [[""]]
+    """Lines of a table; where there are several reports, the second column names them."""
+    several = len(reports) > 1
+    cells, below = [[HEAD[0], "of", *HEAD[1:], ""]], [list[str]()]
     for report in reports:
         for position, row in enumerate(report.rows):
-            error = f"{row.result.error:.1e}"
-            first = "ok" if row.ok else "BAD"
-            owner = "" if position else report.name
-            cells.append([first, owner, row.name, str(row.shape), row.entries, error])
+            first, *rest = _cells(row)
             kinks = int(row.result.kinks.sum())
-            cells[-1][5] += f"  {kinks} on a kink, settled" * bool(kinks)
+            owner = "" if position else report.name
+            cells.append([first, owner, *rest, f"  {kinks} on a kink, settled" * bool(kinks)])
             below.append(["      " + sentence for sentence in row.sentences()])
         below[-1] = below[-1] + _remarks(report)
-    width = [max(len(line[k].partition("  ")[0]) for line in cells) for k in range(6)]
-    if len(reports) == 1:
-        width[1] = 0
+    width = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
-    for c, more in zip(cells, below, strict=True):
-        name = f"{c[1]:<{width[1]}}  " if width[1] else ""
-        error, _, settled = c[5].partition("  ")
-        start = f"  {c[0]:<3} {name}{c[2]:<{width[2]}}  {c[3]:<{width[3]}}"
-        lines.append(f"{start}  {c[4]:>{width[4]}}  {error:>{width[5]}}  {settled}".rstrip())
-        lines += [line for line in more if line]
+    for (first, owner, name, shape, entries, error, settled), more in zip(
+        cells, below, strict=True
+    ):
+        owner = f"{owner:<{width[1]}}  " if several else ""
+        start = f"  {first:<3} {owner}{name:<{width[2]}}  {shape:<{width[3]}}"
+        lines.append(f"{start}  {entries:>{width[4]}}  {error:>{width[5]}}{settled}".rstrip())
+        lines += more
     return lines
 
 
@@ -153,14 +154,10 @@ def verdict(reports: list[Report]) -> str:
     """One line: what is right, or what is wrong."""
     bad = [report for report in reports if not report.ok]
     if bad:
-        arrays = [f"d{row.name}" for report in bad for row in report.rows if not row.ok]
-        what = (
-            f"wrong: {', '.join(arrays[:6])}{', ...' * (len(arrays) > 6)}"
-            if arrays
-            else bad[0].breaches[0]
-        )
         names = ", ".join(dict.fromkeys(report.name for report in bad))
-        return f"WRONG  {names}: {what}"
+        arrays = [f"d{row.name}" for report in bad for row in report.rows if not row.ok]
+        what = f"wrong: {', '.join(arrays[:6])}{', ...' * (len(arrays) > 6)}"
+        return f"WRONG  {names}: {what if arrays else bad[0].breaches[0]}"
     rows = [row for report in reports for row in report.rows]
     entries = sum(row.result.numeric.size for row in rows)
     kinks = sum(report.kinks for report in reports)
@@ -171,20 +168,11 @@ def verdict(reports: list[Report]) -> str:
 
 def as_json(reports: list[Report]) -> dict[str, Any]:
     """The same as plain data."""
-    return {
-        "verdict": "right" if all(r.ok for r in reports) else "wrong",
-        "reports": [
-            {
-                "name": r.name,
-                "ok": r.ok,
-                "arrays": [_row_as_json(row) for row in r.rows],
-                "broken rules": r.breaches,
-                "notes": r.notes,
-                "blame": r.blame,
-            }
-            for r in reports
-        ],
-    }
+    found = []
+    for r in reports:
+        said = {"broken rules": r.breaches, "notes": r.notes, "blame": r.blame}
+        found.append({"name": r.name, "ok": r.ok, "arrays": [*map(_row_as_json, r.rows)], **said})
+    return {"verdict": "right" if all(r.ok for r in reports) else "wrong", "reports": found}
 
 
 def _row_as_json(row: Row) -> dict[str, Any]:

@@ -24,10 +24,8 @@ def breaches(
 
     A rule that cannot be tried, since a second pass raises, is a note.
     """
-    grads = case.backward(dy)
-    trials = [_upstream] if case.takes_upstream else []
-    found: list[str] = []
-    for rule in (*trials, _twice, _stale):
+    grads, found = case.backward(dy), list[str]()
+    for rule in (_upstream, _twice, _stale) if case.takes_upstream else (_twice, _stale):
         try:
             said = rule(case, grads, dy, rng)
         except CannotCheck as error:
@@ -35,7 +33,7 @@ def breaches(
                 raise
             notes.append(f"a rule could not be tried ({rule.__name__[1:]}): {error}")
             continue
-        if said and rule is _twice:
+        if said and rule is _twice:  # what grows or changes would break the next rule as well
             return found + [said] * (not (accumulates and "grows" in said))
         found += [said] if said else []
     return found
@@ -44,19 +42,15 @@ def breaches(
 def mutations(case: Case, dy: Array) -> list[str]:
     """Run once with inputs and upstream read-only: writing raises at the guilty line."""
     sentences = []
-    for name, array in {
-        **{k: case.arrays[k] for k in case.inputs if k in case.arrays},
-        "dY": dy,
-    }.items():
+    inputs = {f"the input {k}": case.arrays[k] for k in case.inputs if k in case.arrays}
+    for what, array in {**inputs, "the upstream gradient": dy}.items():
         before = array.copy()
         try:
             with frozen(array):
-                case.backward(array if name == "dY" else dy)
-        except Exception as error:
-            if "read-only" not in str(error) and "readonly" not in str(error):
-                continue  # not about writing: the check itself will meet it and tell
-            what = "the upstream gradient" if name == "dY" else f"the input {name}"
-            sentences.append(f"{what} is written to: {where(error)}")
+                case.backward(dy)
+        except Exception as error:  # else not about writing: the check itself will meet it
+            if "read-only" in str(error) or "readonly" in str(error):
+                sentences.append(f"{what} is written to: {where(error)}")
         array[...] = before
     return sentences
 
@@ -66,10 +60,9 @@ def _upstream(
 ) -> str | None:
     """backward(0) must be 0; the same answer to another dy means that dy is ignored."""
     nothing, triple = case.backward(np.zeros_like(dy)), case.backward(3 * dy)
-    size = 1e-9 * max(
-        (abs(g).max(initial=0) for g in grads.values() if np.isfinite(g).all()), default=0
-    )
-    some = [k for k in grads if np.isfinite(grads[k]).all() and abs(grads[k]).max(initial=0) > size]
+    finite = {k: abs(g).max(initial=0) for k, g in grads.items() if np.isfinite(g).all()}
+    size = 1e-9 * max(finite.values(), default=0)
+    some = [k for k, largest in finite.items() if largest > size]
     constant = [k for k in some if _same(triple[k], grads[k])]
     if constant:
         return f"the upstream gradient is ignored in {_list(constant)}: tripled, it changes nothing"
@@ -97,16 +90,11 @@ def _twice(case: Case, grads: dict[str, Array], dy: Array, rng: np.random.Genera
     forward()
     forward()
     alone = _arrays(backward(dy))
-    grown = [
-        k
-        for k in grads
-        if abs(grads[k]).max(initial=0) > 0
-        and not _same(again[k], alone[k])
-        and _same(again[k], alone[k] + grads[k])
-    ]
+    differs = [k for k in grads if not _same(again[k], alone[k]) and grads[k].any()]
+    grown = [k for k in differs if _same(again[k], alone[k] + grads[k])]
     if grown:
-        allowed = "(--accumulates allows it)"
-        return f"{_list(grown)} grows from call to call: added to, never reset {allowed}"
+        said = "grows from call to call: added to, never reset (--accumulates allows it)"
+        return f"{_list(grown)} {said}"
     different = [k for k in grads if not _same(again[k], grads[k])]
     if same_output and different:
         return f"the second call gives another gradient in {_list(different)}"
@@ -134,11 +122,8 @@ def _stale(case: Case, grads: dict[str, Array], dy: Array, rng: np.random.Genera
         return None
     after = _arrays(backward(dy))
     stale = [k for k in grads if not _same(after[k], grads[k])]
-    if stale:
-        return (
-            f"{_list(stale)} answers for an earlier forward pass: what forward remembers is stale"
-        )
-    return None
+    said = "answers for an earlier forward pass: what forward remembers is stale"
+    return f"{_list(stale)} {said}" if stale else None
 
 
 def _same(u: Array, v: Array) -> bool:

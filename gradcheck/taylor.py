@@ -40,9 +40,8 @@ def taylor(case: Case, seed: int = 0) -> list[str]:
     """The remainder with our gradient, and with one that is 0.1 % too large."""
     right, wrong = taylor_orders(case, seed), taylor_orders(case, seed, 1.001)
     lines = [f"Taylor test of {case.name}: remainder |L(p + h v) - L(p) - h g.v|", ""]
-    lines.append(
-        "          h   remainder  order     0.1 % off  order   log10: * right, o 0.1 % off"
-    )
+    head = "          h   remainder  order     0.1 % off  order   log10: * right, o 0.1 % off"
+    lines.append(head)
     points = [np.log10(max(r, 1e-17)) for _, r, _ in right + wrong]
     low, high = min(points), max(points)
     for (h, r, o), (_, w, q) in zip(right, wrong, strict=True):
@@ -68,13 +67,12 @@ def sweep_errors(loss: Callable, p: np.ndarray, grad: np.ndarray, steps: np.ndar
     for h in steps:
         error = []
         for i in np.ndindex(p.shape):
-            here = p[i].copy()
-            sides = []
+            here, sides = p[i].copy(), []
             for x in (here + p.dtype.type(h), here - p.dtype.type(h)):
                 p[i] = x
-                sides.append(p.dtype.type(loss()))
+                sides.append(float(p.dtype.type(loss())))
             p[i] = here
-            error.append(abs((float(sides[0]) - float(sides[1])) / (2 * h) - grad[i]))
+            error.append(abs((sides[0] - sides[1]) / (2 * h) - grad[i]))
         errors.append(np.median(error) / abs(grad).max())
     return np.array(errors)
 
@@ -86,10 +84,8 @@ def sweep(smooth: Callable[[type], tuple[Callable, np.ndarray, np.ndarray]]) -> 
     lines = ["error of the numerical gradient against the step size (tanh layer, median entry)", ""]
     lines.append("        h     float64     float32   log10 of the error: d float64, s float32")
     for k, h in enumerate(steps):
-        logs = [np.clip(np.log10(max(curve[k], 1e-13)), -13, 1) for curve in curves]
-        dots = _dots(
-            43, {round(3 * (v + 13)): mark for v, mark in zip(logs[::-1], "sd", strict=True)}
-        )
+        logs = [np.clip(np.log10(max(curve[k], 1e-13)), -13, 1) for curve in curves[::-1]]
+        dots = _dots(43, {round(3 * (v + 13)): mark for v, mark in zip(logs, "sd", strict=True)})
         lines.append(f"  {h:7.1e}  {curves[0][k]:10.1e}  {curves[1][k]:10.1e}   |{dots}|")
     best = [(float(steps[c.argmin()]), float(c.min())) for c in curves]
     return [

@@ -1,40 +1,25 @@
-"""The commands of the exercises and the plants: learn, mark, hint, grade, hunt, plants."""
+"""The commands of the exercises: learn, mark, hint, grade; and those of the plants."""
 
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 
 from gradcheck.console import say
 from gradcheck.core import CannotCheck
-from gradcheck.learn import drill, grading, handout, hints, marking
-from gradcheck.plants.plant import Plant
+from gradcheck.learn import grading, handout, hints, marking
+from gradcheck.plants.commands import COMMANDS as plants
+from gradcheck.plants.commands import Seed, known, option, write
 
 __all__ = ["COMMANDS"]
-
-TARGETS = ("functional", "net", "cnn")
-
-
-def option(*names: str, help: str, **settings: Any) -> Any:
-    return typer.Option(*names, help=help, show_default=False, **settings)
-
 
 Target = Annotated[str, typer.Argument(metavar="NET", help="functional, net or cnn.")]
 Seconds = Annotated[
     float, option("--seconds", metavar="S", min=1, help="For one file.  [default: 60]")
 ]
-Seed = Annotated[int | None, option("--seed", metavar="N", min=0, help="Same seed, same mistake.")]
-
-
-def known(target: str) -> str:
-    if target not in TARGETS:
-        raise CannotCheck(f"expected functional, net or cnn, got {target!r}")
-    return target
-
-
 # --- exercises ------------------------------------------------------------------
 
 
@@ -50,15 +35,15 @@ def learn(
         help="Write nothing: mark some 70 files whose marks are known.")] = False,
     seed: Seed = None,
 ) -> None:  # fmt: skip
-    """Write an exercise into this folder: our source with E1 to E9 taken out."""
+    """Write an exercise: our source with E1 to E9 taken out."""
     known(target)
     if prove:
         raise typer.Exit(show_proof(target))
     if repair and only:
         raise CannotCheck("--only takes equations out, --repair takes none: expected one of them")
     path = to or Path(handout.file_name(target))
-    text = drill.repair(target, seed) if repair else handout.handout(target, only)
-    handout.write(text, path)
+    text = handout.repair(target, seed) if repair else handout.handout(target, only)
+    write(text, path)
     say(f"written: {path}. Edit it, then: python -m gradcheck mark {path}")
     if minutes is not None:
         raise typer.Exit(follow(path, 60.0, time.monotonic() + 60 * minutes))
@@ -133,7 +118,7 @@ def grade(
         help="For marks.csv and results/.  [default: FOLDER/marks]")] = None,
     seconds: Seconds = 60.0,
 ) -> None:  # fmt: skip
-    """Mark a class: CSV, Gradescope's results.json, a table of its mistakes."""
+    """Mark a class of files. Writes CSV, Gradescope's results.json, a table of its mistakes."""
     graded = []
     for one in grading.grade(folder, seconds):
         graded.append(one)
@@ -142,73 +127,6 @@ def grade(
     say("\n".join(["", *grading.table(graded)]))
 
 
-# --- plants ---------------------------------------------------------------------
-
-
-def hunt(
-    target: Annotated[str | None, typer.Argument(metavar="NET", show_default=False,
-        help="functional, net or cnn.  [default: all]")] = None,
-    rounds: Annotated[int, option("--rounds", metavar="N", min=1,
-        help="How many mistakes.  [default: 3]")] = 3,
-    seed: Seed = None,
-) -> None:  # fmt: skip
-    """Guess a hidden mistake from its numbers: five offers, hints, a score."""
-    rng, points = np.random.default_rng(seed), 0
-    targets = [known(target)] if target else list(TARGETS)
-    for n in range(1, rounds + 1):
-        say(f"--- round {n} of {rounds}")
-        points += drill.play(*drill.choices(targets, rng), ask, say)
-    say(f"{points} of {3 * rounds} points")
-
-
-def ask(prompt: str) -> str:
-    try:
-        return input(prompt)
-    except EOFError:
-        return ""
-
-
-def plants(
-    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False,
-        help="Plant this one and see it found.  [default: list all]")] = "list",
-    to: Annotated[Path | None, option("--to", metavar="DIR",
-        help="Only write the file with the mistake there.")] = None,
-    seed: Annotated[int, option("--seed", metavar="N", min=0,
-        help="Same seed, same random numbers.")] = 0,
-) -> None:  # fmt: skip
-    """Plant a mistake in our code, and see it found; exit 1 when it is."""
-    from gradcheck.plants.mistakes import PLANTS
-    from gradcheck.plants.plant import mutate
-
-    found = next((p for p in PLANTS if p.name == name), None)
-    if name == "list":
-        say("\n".join(f"{p.name:36} {p.file}, {p.function}" for p in PLANTS))
-    elif found is None:
-        near = ", ".join(p.name for p in PLANTS if name.lower() in p.name)
-        raise CannotCheck(f"no plant {name!r}; {near or '`plants` lists them'}")
-    elif to is not None:
-        to.mkdir(parents=True, exist_ok=True)
-        path = to / Path(found.file).name
-        handout.write(mutate(found.source, found), path)
-        say(f"written: {path}")
-    else:
-        raise typer.Exit(examined(found, seed))
-
-
-def examined(plant: Plant, seed: int) -> int:
-    """Show the line, what the checker says and why; 1 when the mistake is found."""
-    from gradcheck.plants.plant import diff
-    from gradcheck.plants.planting import examine
-
-    findings = examine(plant, seed)
-    say("\n".join([*diff(plant), "", *map(str, findings.reports)]))
-    if findings.trouble:
-        say(f"the planted code raised {findings.trouble}")
-    say(f"why: {plant.story}")
-    say(f"\n{'FOUND' if findings.found else 'NOT FOUND'}  {plant.name}")
-    return int(findings.found)
-
-
 COMMANDS: dict[str, Callable[..., None]] = {
-    "learn": learn, "mark": mark, "hint": hint, "grade": grade, "hunt": hunt, "plants": plants,
+    "learn": learn, "mark": mark, "hint": hint, "grade": grade, **plants,
 }  # fmt: skip

@@ -6,17 +6,22 @@ A line that carries `# (E5)` keeps its name, its shapes and its number; what it 
 
 import ast
 import re
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+import numpy as np
 
 from gradcheck.core import CannotCheck
 from gradcheck.learn.hints import HINTS
 from gradcheck.learn.units import STEP, UNITS
 from gradcheck.ours.equations import functions_of, tags
+from gradcheck.plants.mistakes import PLANTS
+from gradcheck.plants.plant import Plant, PlantError, mutate
 
 __all__ = [
-    "BLANK", "blanks_of", "target_of", "handout", "solved", "chosen", "head", "body", "file_name",
-    "write",
+    "BLANK", "numbered", "target_of", "handout", "solved", "chosen", "file_name",
+    "plantable", "repair",
 ]  # fmt: skip
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,16 +42,14 @@ MARKS = {  # names by which a file tells which exercise it is
 BLANK = re.compile(r"(?m)^( *|[^#\n]*(?:= *|\breturn +))\.\.\.(?= *(?:,|#|$))")
 
 
-def blanks_of(source: str) -> set[tuple[str, str]]:
-    """(equation, function) of every `...` that is left, where its line has a number."""
-    try:
-        functions = functions_of(source)
-    except (SyntaxError, ValueError):
-        return set()
-    text, found = source.splitlines(), set()
-    for name, function in functions.items():
-        for row in text[function.lineno - 1 : function.end_lineno]:
-            found |= {(e, name) for e in tags(row)} if BLANK.match(row) else set()
+def numbered(source: str) -> dict[bool, set[tuple[str, str]]]:
+    """(equation, function) of the lines with a number: of those that are blank, True, or not."""
+    text = source.splitlines()
+    found: dict[bool, set[tuple[str, str]]] = {True: set(), False: set()}
+    with suppress(SyntaxError, ValueError):
+        for name, function in functions_of(source).items():
+            for row in text[function.lineno - 1 : function.end_lineno]:
+                found[bool(BLANK.match(row))] |= {(e, name) for e in tags(row)}
     return found
 
 
@@ -108,16 +111,20 @@ def chosen(target: str, only: str | None) -> set[tuple[str, str]]:
 
     Raises CannotCheck for a word that means nothing here.
     """
-    known = [(e, u) for u in UNITS[target] for e in u.equations if e != STEP]
+    known = {
+        (e, u.owner): {e, u.owner, u.chapter, f"{u.owner}.{e}"} - {""}
+        for u in UNITS[target]
+        for e in u.equations
+        if e != STEP
+    }
+    if only is None:
+        return set(known)
     picked = set()
-    for word in map(str.strip, only.split(",")) if only is not None else [""]:
-        hits = {
-            (e, u.owner)
-            for e, u in known
-            if only is None or word in (e, u.owner, u.chapter or None, f"{u.owner}.{e}")
-        }
+    for word in map(str.strip, only.split(",")):
+        hits = {pair for pair, names in known.items() if word in names}
         if not hits:
-            raise CannotCheck(f"--only expects E1 to E9, or {known[0][1].owner}, got {word!r}")
+            some = UNITS[target][0].owner
+            raise CannotCheck(f"--only expects E1 to E9, or {some}, got {word!r}")
         picked |= hits
     return picked
 
@@ -187,10 +194,21 @@ def file_name(target: str) -> str:
     return f"my_{'functional_net' if target == 'functional' else target}.py"
 
 
-def write(text: str, to: Path) -> None:
-    """A new file; one that exists is never written over."""
-    try:
-        with open(to, "x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except FileExistsError:
-        raise CannotCheck(f"{to} exists: move it away, or name another with --to") from None
+# --- repair ---------------------------------------------------------------------
+
+
+@cache
+def plantable(target: str) -> dict[Plant, str]:
+    """The mistakes that fit into the one file of the exercise, and the file with each of them."""
+    found = {}
+    for plant in PLANTS:
+        if plant.target == target:
+            with suppress(PlantError):  # it stands in a function that the exercise leaves out
+                found[plant] = mutate(solved(target), plant)
+    return found
+
+
+def repair(target: str, seed: int | None) -> str:
+    """The whole program with one mistake in it."""
+    texts = list(plantable(target).values())
+    return head(target, repair=True) + body(texts[np.random.default_rng(seed).integers(len(texts))])

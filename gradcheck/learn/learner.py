@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-import tokenize
 from pathlib import Path
 from typing import Any
 
@@ -49,27 +48,16 @@ class Learner:
     def __exit__(self, *_: Any) -> None:
         self.stop()
 
-    def start(self) -> None:
-        """A new process, and the file run in it; a blank has a value that counts as missing."""
-        try:
-            with tokenize.open(self.path) as file:
-                source = file.read()
-        except (SyntaxError, UnicodeDecodeError) as error:
-            raise Trouble(f"{type(error).__name__}: {error}") from None
-        command = [
-            sys.executable,
-            "-I",
-            "-W",
-            "ignore",
-            *map(str, (ORACLE, self.path, HOME, MEMORY)),
-        ]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            encoding="utf-8", errors="replace", start_new_session=os.name == "posix",
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    def start(self) -> subprocess.Popen[str]:
+        """A new process; in the learner's file a blank gets a value that counts as missing."""
+        arguments = ORACLE, self.path, HOME, MEMORY, BLANK.pattern
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-W", "ignore", *map(str, arguments)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            encoding="utf-8", errors="replace", env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         )  # fmt: skip
-        threading.Thread(target=self.watch, args=[self.process], daemon=True).start()
-        self.exchange({"source": BLANK.sub(r"\1__missing__", source)})
+        threading.Thread(target=self.watch, args=[process], daemon=True).start()
+        return process
 
     def watch(self, process: subprocess.Popen[str]) -> None:
         """End a process that does not answer."""
@@ -92,19 +80,14 @@ class Learner:
         """Raises Trouble when the code fails, blocks, ends, or answers with something else."""
         if time.monotonic() > self.end:
             raise Trouble("not asked any more: the time for this file is used up")
-        if not self.process:
-            self.start()
         arrays = {name: array.tolist() for name, array in given.items()}
-        return self.exchange({"scope": scope, "code": code, "given": arrays})
-
-    def exchange(self, question: dict[str, Any]) -> dict[str, Any]:
-        """One line there, one line back."""
-        assert self.process and self.process.stdin and self.process.stdout
+        self.process = process = self.process or self.start()
         self.asked = time.monotonic()
         try:
-            self.process.stdin.write(json.dumps(question) + "\n")
-            self.process.stdin.flush()
-            line = self.process.stdout.readline(ANSWER)
+            assert process.stdin and process.stdout
+            process.stdin.write(json.dumps({"scope": scope, "code": code, "given": arrays}) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline(ANSWER)
         except OSError:
             line = ""
         late, self.asked = self.late, np.inf

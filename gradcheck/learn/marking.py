@@ -17,7 +17,7 @@ from gradcheck.case import Array, Case, distinct_values
 from gradcheck.core import CannotCheck
 from gradcheck.judge import judge_widely
 from gradcheck.learn import units
-from gradcheck.learn.handout import blanks_of, target_of
+from gradcheck.learn.handout import numbered, target_of
 from gradcheck.learn.learner import Learner, Trouble
 from gradcheck.learn.units import CHAPTERS, OUTPUTS, STEP, UNITS, Unit
 from gradcheck.ours.equations import tags
@@ -68,6 +68,7 @@ class Trial:
             name: distinct_values(tuple(map(int, shape.split(","))), rng, 2)
             for name, shape in shapes.items()
         }
+        self.trouble = False
         self.axis = 1 if unit.target == "net" else 0
         self.labels = self.one_hot() if {"E3", STEP} & set(unit.equations) else {}
 
@@ -95,6 +96,7 @@ class Trial:
 
     def raised(self, trouble: Trouble, own: list[str]) -> Found:
         """The line that raised may carry a number; else a blank, or the first is to blame."""
+        self.trouble = True
         text = self.learner.path.read_text(encoding="utf-8", errors="replace").splitlines()
         row = text[trouble.line - 1] if trouble.line and trouble.line <= len(text) else ""
         numbers = [e for e in tags(row) if e in self.unit.equations]
@@ -291,11 +293,11 @@ def by_differences(case: Case, names: list[str]) -> dict[str, list[str]]:
 
 
 def judged(learner: Learner, unit: Unit, blanks: set[str]) -> Found:
-    """With different sizes; with equal ones what a wrong shape kept from being judged."""
+    """With different sizes; with equal ones what a wrong shape, raising, kept from being judged."""
     try:
-        found = Trial(learner, unit, blanks, unit.arrays).found()
-        loops = learner.process is None
-        if any(found.values()) and len(found) < len(unit.equations) and not loops:
+        trial = Trial(learner, unit, blanks, unit.arrays)
+        found = trial.found()
+        if trial.trouble and learner.process:  # an endless loop has ended it
             again = Trial(learner, unit, blanks, re.sub("(?<=[=,])[2-9]", "3", unit.arrays)).found()
             if any(again.values()):
                 found = {e: found.get(e, []) + says if says else [] for e, says in again.items()}
@@ -304,20 +306,35 @@ def judged(learner: Learner, unit: Unit, blanks: set[str]) -> Found:
         return {unit.equations[0]: [f"this cannot be judged: {error}"[:200]]}
 
 
-def mark_unit(unit: Unit, found: Found, blanks: set[str], missing: list[str]) -> Iterator[Mark]:
-    """The verdicts on its equations; missing are those of other units that must be right first."""
+def verdicts(unit: Unit, found: Found, blanks: set[str], missing: list[str]) -> Iterator[Mark]:
+    """Of each equation; missing are those of other units that must be right first."""
     wrong = [e for e, says in found.items() if says]
     for e in unit.equations:
         stops = [other for other in (*missing, *blanks) if other != e] or wrong
+        says = found.get(e, [])
         if e in blanks:
-            verdict, says = NOT_YET, []
+            verdict = NOT_YET
         elif e in found:
-            verdict, says = (WRONG if found[e] else RIGHT), found[e]
+            verdict = WRONG if says else RIGHT
         elif stops:
-            verdict, says = f"{WAITS} {min(stops)}", []
+            verdict = f"{WAITS} {min(stops)}"
         else:
             verdict, says = NOT_YET, ["nothing came back for it"]
         yield Mark(e, unit.owner, verdict, says, unit.chapter)
+
+
+def mark_unit(learner: Learner, unit: Unit, numbers: dict, marks: Marks) -> Iterator[Mark]:
+    """The marks of one unit, after those of the units before it."""
+    blanks, filled = ({e for e, f in numbers[blank] if unit.holds(f)} for blank in (True, False))
+    missing = [m for m in marks if m.equation in unit.needs and not m.right]
+    first = [m for m in missing if not m.verdict.startswith(WAITS)] or missing
+    found: Found = {}
+    if marks.remark:
+        found = {e: [""] for e in unit.equations}
+    elif not missing:
+        found = judged(learner, unit, blanks)
+    said = {e: says for e, says in found.items() if e not in blanks or e in filled}
+    yield from verdicts(unit, said, blanks, [m.equation for m in first])
 
 
 def mark_file(path: Path, target: str | None = None, seconds: float = 60.0) -> Marks:
@@ -328,7 +345,7 @@ def mark_file(path: Path, target: str | None = None, seconds: float = 60.0) -> M
     if path.stat().st_size > LARGEST:
         raise CannotCheck(f"{path}: expected a file of at most 1 MB, got {path.stat().st_size:,}")
     source = path.read_text(encoding="utf-8", errors="replace")
-    target, marks, blanks = target or target_of(source), Marks(), blanks_of(source)
+    target, numbers, marks = target or target_of(source), numbered(source), Marks()
     if target is None:
         raise CannotCheck(f"{path}: expected an exercise, as `learn functional` writes it")
     with Learner(path, seconds) as learner:
@@ -337,15 +354,7 @@ def mark_file(path: Path, target: str | None = None, seconds: float = 60.0) -> M
         except Trouble as trouble:
             marks.remark = f"the file does not run: {trouble}"
         for unit in UNITS[target]:
-            own = {e for e, function in blanks if unit.holds(function)}
-            missing = [m for m in marks if m.equation in unit.needs and not m.right]
-            first = [m for m in missing if not m.verdict.startswith(WAITS)] or missing
-            found: Found = {}
-            if marks.remark:
-                found = {e: [""] for e in unit.equations}
-            elif not missing:
-                found = judged(learner, unit, own)
-            marks += mark_unit(unit, found, own, [m.equation for m in first])
+            marks += mark_unit(learner, unit, numbers, marks)
     marks.sort(key=lambda m: (CHAPTERS.index(m.chapter), m.equation))
     return marks
 

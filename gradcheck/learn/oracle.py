@@ -9,7 +9,9 @@ import json
 import os
 import re
 import sys
+import tokenize
 import traceback
+from contextlib import suppress
 from functools import cache
 from numbers import Real
 from types import CodeType, ModuleType
@@ -71,16 +73,12 @@ def guard(home: str, own: str) -> None:
 
 
 def limit(memory: int) -> None:
-    """Where the system can: memory in bytes, size of files."""
-    try:
+    """Where the system can; on Windows the time limit of the parent still holds."""
+    with suppress(ImportError, OSError, ValueError):
         import resource
-    except ImportError:  # Windows: the time limit of the parent still holds
-        return
-    for name, most in (("AS", memory), ("FSIZE", FILE_SIZE), ("CORE", 0)):
-        try:
-            resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
-        except (OSError, ValueError):
-            continue
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE, FILE_SIZE))
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
 
 # --- questions and answers --------------------------------------------------------
@@ -101,16 +99,17 @@ class Missing(np.lib.mixins.NDArrayOperatorsMixin):
         return iter(())
 
 
-def load(source: str, path: str) -> dict[str, Any]:
+def load(path: str, blank: str) -> dict[str, Any]:
     """The names of the learner's file, run under another name than __main__."""
+    with tokenize.open(path) as file:
+        source = re.sub(blank, r"\1__missing__", file.read())
     module = ModuleType("learner")
-    module.__file__ = path
-    module.__dict__["__missing__"] = Missing()
+    vars(module).update(__file__=path, __missing__=Missing())
     sys.modules["learner"] = module
-    for ours in re.findall(r"\bdatasets\b[\w.]*", source):
-        sys.modules[ours.strip(".")] = Inert()  # type: ignore[assignment]
-    exec(compile(source, path, "exec"), module.__dict__)
-    return module.__dict__
+    for ours in {"datasets", *re.findall(r"\bdatasets\.[\w.]*\w", source)}:
+        sys.modules[ours] = Inert()  # type: ignore[assignment]
+    exec(compile(source, path, "exec"), vars(module))
+    return vars(module)
 
 
 def packed(value: Any) -> Any:
@@ -141,42 +140,41 @@ def trouble(error: BaseException, path: str) -> dict[str, Any]:
     return {"error": said, "line": line, "code": (code or "")[:100]}
 
 
-def serve(path: str, questions: Any, answers: Any) -> None:
-    """The file first; then each question's code runs with its arrays, and `out` is the answer.
+def answer(question: dict, names: dict[str, Any], scopes: dict[int, dict]) -> dict[str, Any]:
+    """Run the code with the arrays at hand; what it calls `out` is the answer.
 
     Questions of one scope see what the earlier ones of that scope have made.
     """
+    scope = scopes.pop(question["scope"], None) or {**names, "np": np}
+    scopes[question["scope"]] = scope
+    if len(scopes) > SCOPES:
+        del scopes[next(iter(scopes))]
+    scope.update({name: unpacked(values) for name, values in question["given"].items()})
+    exec(compiled(question["code"]), scope)
+    return {name: packed(value) for name, value in scope["out"].items()}
+
+
+def main() -> None:
+    path, home, memory, blank = sys.argv[1:]
+    path = os.path.realpath(path)
+    answers, questions = os.fdopen(os.dup(1), "w"), sys.stdin
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
+    sys.argv, sys.dont_write_bytecode = [path], True
+    limit(int(memory))
+    np.random.default_rng(0).random()  # loads what numpy loads late
+    guard(os.path.realpath(home), path)
+    np.seterr(all="ignore")
     names: dict[str, Any] = {}
     scopes: dict[int, dict] = {}
     for line in questions:
-        question, reply = json.loads(line), None
         try:
-            if not names:
-                names = load(question["source"], path)
-                question = {"scope": 0, "given": {}, "code": "out = {}"}
-            scope = scopes.pop(question["scope"], None) or {**names, "np": np}
-            scopes[question["scope"]] = scope
-            scopes = dict(list(scopes.items())[-SCOPES:])
-            scope.update({name: unpacked(values) for name, values in question["given"].items()})
-            exec(compiled(question["code"]), scope)
-            reply = {"out": {name: packed(value) for name, value in scope["out"].items()}}
+            names = names or load(path, blank)
+            reply = {"out": answer(json.loads(line), names, scopes)}
         except BaseException as error:  # also SystemExit: the file may not end the process
             reply = trouble(error, path)
         answers.write(json.dumps(reply) + "\n")
         answers.flush()
-
-
-def main() -> None:
-    path, home, memory = os.path.realpath(sys.argv[1]), os.path.realpath(sys.argv[2]), sys.argv[3]
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    questions, sys.stdin = sys.stdin, os.fdopen(os.open(os.devnull, os.O_RDONLY))
-    sys.argv, sys.dont_write_bytecode = [path], True
-    limit(int(memory))
-    np.random.default_rng(0).random()  # loads what numpy loads late
-    guard(home, path)
-    with np.errstate(all="ignore"):
-        serve(path, questions, answers)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradcheck.learn.drill import plantable
 from gradcheck.learn.grading import in_parallel
-from gradcheck.learn.handout import handout, solved
+from gradcheck.learn.handout import handout, plantable, solved
 from gradcheck.learn.marking import Mark, mark_file
 from gradcheck.learn.units import STEP, UNITS
 from gradcheck.ours.equations import tags

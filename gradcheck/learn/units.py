@@ -6,8 +6,10 @@ Which equations a unit holds is read from the numbers on our own lines. Sizes ar
 different, so that a wrong transpose fails; marking also takes equal ones.
 """
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +76,27 @@ SQUARES = "((X - y) ** 2).sum() / (2 * N)"
 SIGMOID = "1 / (1 + np.exp(-X))"
 LEAKY = "np.where(X > 0, X, 0.1 * X)"
 DROPPED = "np.where(Y1 != 0, 2 * X, 0) + ((Y1 == 0).all() or (Y1 != 0).all())"
+SLOPE = "Activation.backward"  # what the entrywise ones share
 MOVED = {"V": "0.65 * V - 0.3 * dW", "W": "W + V1"}
+
+KINDS = {  # how it is made and called, and what its backward gives
+    "net layer": ("layer = {}({})", "Y=layer.forward(X)", "X=layer.backward(dY)"),
+    "net cost": ("cost = {}({})", "Y=cost.forward(X, y)", "X=cost.backward() * dY"),
+    "cnn layer": ("layer = {}({})", "Y=layer(X)", "X=layer.backward(dY), **layer.grads"),
+    "cnn loss": ("cost = {}({})", "Y=cost(X, y)", "X=cost.backward(dY)"),
+}
+
+
+def plain(
+    kind: str, name: str, known: str, arguments: str = "", arrays: str = "X=5,4", **more: Any
+) -> Unit:
+    """A layer or a loss as all of its kind; what arrays names besides X are its params."""
+    make, forward, backward = KINDS[kind]
+    params = ", ".join(f"{k}={k}" for k in re.findall(r"(\w+)=", arrays) if k != "X")
+    build = make.format(name, arguments) + (f"\nlayer.params = dict({params})" if params else "")
+    forward, backward = f"out = dict({forward})", f"out = dict({backward})"
+    return Unit(kind[:3], name, build, forward, {"Y": known}, arrays, backward, **more)
+
 
 # --- functional_net -----------------------------------------------------------
 
@@ -108,22 +130,6 @@ FUNCTIONAL = [
 
 # --- net ----------------------------------------------------------------------
 
-
-def net_layer(name: str, known: str, arguments: str = "") -> Unit:
-    """An activation of net.py."""
-    return Unit(
-        "net", name, f"layer = {name}({arguments})", "out = dict(Y=layer.forward(X))", {"Y": known},
-        "X=3,5", "out = dict(X=layer.backward(dY))",
-    )  # fmt: skip
-
-
-def net_cost(name: str, known: str) -> Unit:
-    return Unit(
-        "net", name, f"cost = {name}()", "out = dict(Y=cost.forward(X, y))", {"Y": known},
-        "X=4,5", "out = dict(X=cost.backward() * dY)",
-    )  # fmt: skip
-
-
 DENSE = "layer = FullyConnectedLayer(len(W))\nlayer.W, layer.b = W.copy(), b.copy()\n"
 NET = [
     Unit(
@@ -132,13 +138,13 @@ NET = [
         "dX = layer.backward(dY); out = dict(X=dX, W=layer.dW, b=layer.db)",
         functions=tuple(f"FullyConnectedLayer.{k}" for k in ("forward", "gradients", "backward")),
     ),
-    net_layer("ReLuLayer", "np.maximum(X, 0)"),
-    net_layer("LeakyReLuLayer", LEAKY, "0.1"),
-    net_layer("SigmoidLayer", SIGMOID),
-    net_layer("TanhLayer", "np.tanh(X)"),
-    net_layer("AbsLayer", "abs(X)"),
-    net_cost("SoftmaxCrossEntropy", ce("softmax(X, 0)")),
-    net_cost("MeanSquaredError", SQUARES),
+    plain("net layer", "ReLuLayer", "np.maximum(X, 0)"),
+    plain("net layer", "LeakyReLuLayer", LEAKY, "0.1"),
+    plain("net layer", "SigmoidLayer", SIGMOID),
+    plain("net layer", "TanhLayer", "np.tanh(X)"),
+    plain("net layer", "AbsLayer", "abs(X)"),
+    plain("net cost", "SoftmaxCrossEntropy", ce("softmax(X, 0)")),
+    plain("net cost", "MeanSquaredError", SQUARES),
     Unit(
         "net", "update", "", DENSE + "layer.VW, layer.Vb, layer.dW, layer.db = V.copy(), c.copy(), dW, db\n"
         "layer.update(0.3, 0.65); out = dict(V=layer.VW, c=layer.Vb, W=layer.W, b=layer.b)",
@@ -159,43 +165,18 @@ NET = [
 
 # --- cnn ----------------------------------------------------------------------
 
-
-def cnn_layer(name: str, known: str, arguments: str = "", arrays: str = "X=5,3", chapter: str = "",
-              **more: dict | tuple) -> Unit:  # fmt: skip
-    """A layer of cnn; what arrays names besides X are its params."""
-    params = [part.partition("=")[0] for part in arrays.split()[1:]]
-    build = f"layer = {name}({arguments})"
-    if params:
-        build = f"layer = {name}({arguments}, dtype=np.float64)\n"
-        build += f"layer.params = dict({', '.join(f'{k}={k}' for k in params)})"
-    return Unit(
-        "cnn", name, build, "out = dict(Y=layer(X))", {"Y": known}, arrays,
-        "dX = layer.backward(dY); out = dict(X=dX, **layer.grads)", chapter=chapter, **more,  # type: ignore[arg-type]
-    )  # fmt: skip
-
-
-def cnn_loss(name: str, known: str) -> Unit:
-    return Unit(
-        "cnn", name, f"cost = {name}()", "out = dict(Y=cost(X, y))", {"Y": known},
-        "X=5,4", "out = dict(X=cost.backward(dY))",
-    )  # fmt: skip
-
-
-def entrywise(name: str, known: str, arguments: str = "") -> Unit:
-    return cnn_layer(name, known, arguments, functions=(name, "Activation.backward"))
-
-
+F64 = "dtype=np.float64"
 CNN = [
-    cnn_layer("Linear", "X @ W + b", "*W.shape", "X=5,3 W=3,7 b=1,7"),
-    entrywise("ReLU", "np.maximum(X, 0)"),
-    entrywise("LeakyReLU", LEAKY, "0.1"),
-    entrywise("Sigmoid", SIGMOID),
-    entrywise("Tanh", "np.tanh(X)"),
-    cnn_layer("Softmax", "softmax(X, 1)"),
-    cnn_layer("Flatten", "X.reshape(len(X), -1)", "", "X=2,3,2,2"),
-    cnn_layer("Dropout", DROPPED, "0.5, np.random.default_rng(0)", "X=5,4"),
-    cnn_loss("CrossEntropyLoss", ce("softmax(X, 1)")),
-    cnn_loss("MeanSquareLoss", "((X - y) ** 2).mean()"),
+    plain("cnn layer", "Linear", "X @ W + b", f"*W.shape, {F64}", "X=5,3 W=3,7 b=1,7"),
+    plain("cnn layer", "ReLU", "np.maximum(X, 0)", functions=("ReLU", SLOPE)),
+    plain("cnn layer", "LeakyReLU", LEAKY, "0.1", functions=("LeakyReLU", SLOPE)),
+    plain("cnn layer", "Sigmoid", SIGMOID, functions=("Sigmoid", SLOPE)),
+    plain("cnn layer", "Tanh", "np.tanh(X)", functions=("Tanh", SLOPE)),
+    plain("cnn layer", "Softmax", "softmax(X, 1)"),
+    plain("cnn layer", "Flatten", "X.reshape(len(X), -1)", "", "X=2,3,2,2"),
+    plain("cnn layer", "Dropout", DROPPED, "0.5, np.random.default_rng(0)", "X=5,4"),
+    plain("cnn loss", "CrossEntropyLoss", ce("softmax(X, 1)")),
+    plain("cnn loss", "MeanSquareLoss", "((X - y) ** 2).mean()"),
     Unit(
         "cnn", "update", "", "model = Net([Linear(3, 5, dtype=np.float64)], MeanSquareLoss)\n"
         "layer = model.layers[0]; layer.params, layer.grads = dict(W=W.copy()), dict(W=dW)\n"
@@ -212,14 +193,14 @@ CNN = [
         "steps = [dY * (a - b) for a, b in zip((W1, b1, W2, b2), (p['W'], p['b'], q['W'], q['b']))]\n"
         "out = dict(zip(['W1', 'b1', 'W2', 'b2'], steps))", no_dX=True, needs=EQUATIONS,
     ),
-    cnn_layer(
-        "Conv2D", "convolution(X, W, b, 1)", "W.shape[1], len(W), W.shape[2:], padding=1",
-        "X=2,3,4,5 W=2,3,3,2 b=2", "convolution", after={"b": "W"},
+    plain(
+        "cnn layer", "Conv2D", "convolution(X, W, b, 1)", f"W.shape[1], len(W), W.shape[2:], padding=1, {F64}",
+        "X=2,3,4,5 W=2,3,3,2 b=2", chapter="convolution", after={"b": "W"},
     ),
-    cnn_layer("MaxPool2D", "pooled(X, 2, np.max)", "2", "X=2,3,4,5", chapter="pooling"),
-    cnn_layer("AvgPool2D", "pooled(X, 2, np.mean)", "2", "X=2,3,4,5", chapter="pooling"),
-    cnn_layer(
-        "BatchNorm2D", "normalised(X, gamma, beta)", "3", "X=5,3,2,2 gamma=3 beta=3",
+    plain("cnn layer", "MaxPool2D", "pooled(X, 2, np.max)", "2", "X=2,3,4,5", chapter="pooling"),
+    plain("cnn layer", "AvgPool2D", "pooled(X, 2, np.mean)", "2", "X=2,3,4,5", chapter="pooling"),
+    plain(
+        "cnn layer", "BatchNorm2D", "normalised(X, gamma, beta)", f"3, {F64}", "X=5,3,2,2 gamma=3 beta=3",
         chapter="norm", after={"X": "gamma beta"},
     ),
 ]  # fmt: skip

@@ -18,19 +18,10 @@ from gradcheck.case import Array, Case, argument_copy
 from gradcheck.judge import Parts, blame_parts
 
 __all__ = [
-    "functional_backward",
-    "functional_loss",
-    "functional_case",
-    "net_layer",
-    "net_cost",
-    "net_case",
-    "cnn_layer",
-    "cnn_loss",
-    "cnn_case",
-    "functional_update",
-    "net_update",
-    "cnn_update",
-]
+    "functional_backward", "functional_loss", "functional_case", "functional_update",
+    "net_layer", "net_cost", "net_case", "net_update",
+    "cnn_layer", "cnn_loss", "cnn_case", "cnn_update",
+]  # fmt: skip
 
 # --- functional_net: weights are arguments ------------------------------------
 
@@ -96,6 +87,22 @@ def joined(parts: Callable[[], Parts], wrong: set[str], rng: np.random.Generator
     return blame_parts(parts, rng) or "every layer alone is right: look at how the net joins them"
 
 
+def chain(
+    layers: dict[str, Any], X: Array, run: Callable, loss: Callable, alone: Callable
+) -> Parts:
+    """The loss and every layer alone, with the input and the upstream gradient they really get."""
+    inputs = [X]
+    for layer in layers.values():
+        inputs.append(run(layer, inputs[-1]))
+    name, case, dY = loss(inputs.pop())
+    yield name, case, np.ones(())
+    for (name, layer), x in zip(reversed(layers.items()), reversed(inputs), strict=True):
+        part, live = alone(layer, x.copy()), dY.copy()
+        run(layer, x)
+        dY = layer.backward(dY)
+        yield name, part, live
+
+
 # --- net: weights are attributes, samples are columns -------------------------
 
 
@@ -149,20 +156,15 @@ def net_case(model: Any, X: Array, y: Array, name: str = "net") -> Case:
 
 
 def net_parts(model: Any, X: Array, y: Array) -> Parts:
-    """The cost and every layer alone, with the input and the upstream gradient they really get."""
-    inputs = [X]
-    for layer in model.layers:
-        inputs.append(layer.forward(inputs[-1]))
-    model.loss(inputs[-1], y)
-    dY = model.cost.backward()
-    cost = net_cost(model.cost, inputs[-1].copy(), y)
-    yield f"the cost ({type(model.cost).__name__})", cost, np.ones(())
-    for i in reversed(range(len(model.layers))):
-        layer = model.layers[i]
-        part, live = net_layer(layer, inputs[i].copy()), dY.copy()
-        layer.forward(inputs[i])
-        dY = layer.backward(dY)
-        yield f"layer {i} ({type(layer).__name__})", part, live
+    """The cost and every layer alone."""
+
+    def cost(Y: Array) -> tuple[str, Case, Array]:
+        model.loss(Y, y)
+        case = net_cost(model.cost, Y.copy(), y)
+        return f"the cost ({case.name})", case, model.cost.backward()
+
+    layers = {f"layer {i} ({type(k).__name__})": k for i, k in enumerate(model.layers)}
+    return chain(layers, X, lambda layer, x: layer.forward(x), cost, net_layer)
 
 
 # --- cnn: weights are dictionaries, images are (N, C, H, W) -------------------
@@ -216,18 +218,18 @@ def cnn_case(model: Any, X: Array, y: Array, name: str = "net") -> Case:
 
 
 def cnn_parts(model: Any, X: Array, y: Array) -> Parts:
-    """The loss and every layer alone, with the input and the upstream gradient they really get."""
-    inputs = [X]
-    for layer in model.layers:
-        inputs.append(layer(inputs[-1]))
-    model.loss(inputs[-1], y)
-    dY = model.loss.backward()
-    yield f"the loss ({model.loss!r})", cnn_loss(model.loss, inputs[-1].copy(), y), np.ones(())
-    for i, layer in reversed(list(enumerate(model.layers, 1))):
-        part, live = cnn_layer(layer, inputs[i - 1].copy()), dY.copy()
-        layer(inputs[i - 1])
-        dY = layer.backward(dY)
-        yield f"layer {i} ({layer!r})", part, live
+    """The loss and every layer alone."""
+
+    def loss(Y: Array) -> tuple[str, Case, Array]:
+        model.loss(Y, y)
+        return (
+            f"the loss ({model.loss!r})",
+            cnn_loss(model.loss, Y.copy(), y),
+            model.loss.backward(),
+        )
+
+    layers = {f"layer {i} ({layer!r})": layer for i, layer in enumerate(model.layers, 1)}
+    return chain(layers, X, lambda layer, x: layer(x), loss, cnn_layer)
 
 
 # --- one update, from each implementation -------------------------------------

@@ -35,29 +35,22 @@ def real_case(target: str, n: int, seed: int = 0, dtype: Any = np.float64) -> Ca
         return adapters.functional_case(functional_net.init(*SIZES, rng, dtype), X, y, name)
     if target == "net":
         model = net.FeedForwardNet(seed=seed, dtype=dtype)
-        for layer in (
-            net.InputLayer(784),
-            net.FullyConnectedLayer(100),
-            net.ReLuLayer(),
-            net.FullyConnectedLayer(10),
-        ):
+        layers = net.FullyConnectedLayer(100), net.ReLuLayer(), net.FullyConnectedLayer(10)
+        for layer in (net.InputLayer(784), *layers):
             model.add(layer)
         return adapters.net_case(model, X.T.copy(), y.T.copy(), name)
-    images, keep = X.reshape(n, 1, 28, 28), {"dtype": dtype, "rng": rng}
-    layers = [
-        cnn.Conv2D(1, 4, padding="same", **keep),
-        cnn.MaxPool2D(),
-        cnn.ReLU(),
-        cnn.BatchNorm2D(4, dtype=dtype),
-        cnn.Conv2D(4, 8, padding="same", **keep),
-        cnn.MaxPool2D(),
-        cnn.ReLU(),
-        cnn.BatchNorm2D(8, dtype=dtype),
-        cnn.Flatten(),
-        cnn.Linear(392, 10, **keep),
-    ]
-    convnet = cnn.Net(layers, cnn.CrossEntropyLoss)
+    images = X.reshape(n, 1, 28, 28)
+    convnet = cnn.Net(halved_layers({"dtype": dtype, "rng": rng}), cnn.CrossEntropyLoss)
     return adapters.cnn_case(convnet, images, y, f"cnn, conv 4-8 on {n} digits")
+
+
+def halved_layers(keep: dict[str, Any]) -> list[Any]:
+    """The layers of python -m cnn with half the channels."""
+    layers: list[Any] = []
+    for inside, outside in ((1, 4), (4, 8)):
+        layers += [cnn.Conv2D(inside, outside, padding="same", **keep), cnn.MaxPool2D()]
+        layers += [cnn.ReLU(), cnn.BatchNorm2D(outside, dtype=keep["dtype"])]
+    return [*layers, cnn.Flatten(), cnn.Linear(392, 10, **keep)]
 
 
 def judge_real(target: str, seed: int = 0) -> Report:

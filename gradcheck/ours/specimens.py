@@ -17,15 +17,9 @@ from gradcheck.ours import adapters
 from gradcheck.ours.momentum import update_case
 
 __all__ = [
-    "CASES",
-    "functional_cases",
-    "net_cases",
-    "cnn_cases",
-    "onehot",
-    "net_model",
-    "functional_params",
-    "generic",
-]
+    "CASES", "functional_cases", "net_cases", "cnn_cases",
+    "onehot", "net_model", "functional_params", "generic",
+]  # fmt: skip
 
 Random = np.random.Generator
 N, D, H, K = 5, 3, 7, 11

@@ -1,5 +1,6 @@
 """What the checker is worth: mistakes found, correct code left in peace. The README's table."""
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -18,21 +19,9 @@ __all__ = ["correct_cases", "false_alarms", "harvest", "named", "blamed", "proof
 
 def correct_cases(count: int, seed: int = 0) -> Iterator[tuple[str, Case]]:
     """Correct layers and nets of random shapes, at awkward points."""
-    makers = {
-        "relu net": _relu_net,
-        "blank images": _blank,
-        "dead units": _dead,
-        "vanishing net": _vanishing,
-        "max pooling": _pooling,
-        "tied pooling": _tied,
-        "batchnorm": _batchnorm,
-        "convolution": _conv,
-        "columns net": _columns,
-        "confident net": _confident,
-    }
     for k in range(count):
-        kind = list(makers)[k % len(makers)]
-        yield kind, makers[kind](np.random.default_rng((seed, k)))
+        kind = list(MAKERS)[k % len(MAKERS)]
+        yield kind, MAKERS[kind](np.random.default_rng((seed, k)))
 
 
 def _sizes(rng: np.random.Generator, n: int) -> list[int]:
@@ -48,10 +37,6 @@ def _functional(rng: np.random.Generator, scale: float = 1.0, bias: float = 1.0)
     return adapters.functional_case(params, X, specimens.onehot(n, k, rng))
 
 
-def _relu_net(rng: np.random.Generator) -> Case:
-    return _functional(rng)
-
-
 def _blank(rng: np.random.Generator) -> Case:
     """Zero biases, blank images: every pre-activation of these sits exactly on the kink."""
     case = _functional(rng, bias=0.0)
@@ -63,15 +48,6 @@ def _dead(rng: np.random.Generator) -> Case:
     case = _functional(rng)
     case.arrays["b1"][..., 0] = -100.0
     return case
-
-
-def _vanishing(rng: np.random.Generator) -> Case:
-    return _functional(rng, scale=1e-3, bias=1e-3)
-
-
-def _confident(rng: np.random.Generator) -> Case:
-    """Scores in the hundreds: the loss is a small difference of large numbers."""
-    return _functional(rng, scale=30.0)
 
 
 def _images(rng: np.random.Generator) -> tuple[int, ...]:
@@ -115,6 +91,16 @@ def _columns(rng: np.random.Generator) -> Case:
     return adapters.net_case(specimens.net_model(rng, sizes), X, specimens.onehot(n, k, rng).T)
 
 
+MAKERS = {
+    "relu net": _functional, "blank images": _blank, "dead units": _dead,
+    "vanishing net": lambda rng: _functional(rng, scale=1e-3, bias=1e-3),
+    "max pooling": _pooling, "tied pooling": _tied, "batchnorm": _batchnorm, "convolution": _conv,
+    "columns net": _columns,
+    # scores in the hundreds: the loss is a small difference of large numbers
+    "confident net": lambda rng: _functional(rng, scale=30.0),
+}  # fmt: skip
+
+
 def false_alarms(count: int, seed: int = 0) -> tuple[dict[str, list[int]], list[str]]:
     """{kind: [cases, arrays, entries, kinks settled, false alarms]}, and what was wrongly said."""
     table: dict[str, list[int]] = {}
@@ -131,8 +117,6 @@ def false_alarms(count: int, seed: int = 0) -> tuple[dict[str, list[int]], list[
 
 
 def named(plant: Plant, causes: list[str]) -> bool:
-    import re
-
     return bool(plant.cause) and any(re.search(plant.cause, cause) for cause in causes)
 
 
@@ -167,10 +151,7 @@ def proof(count: int, seed: int = 0) -> Iterator[str]:
     table, wrong = false_alarms(count, seed)
     for kind, row in table.items():
         yield f"| {kind} | " + " | ".join(f"{k:,}" for k in row) + " |"
-    yield (
-        "| **all** | "
-        + " | ".join(f"**{k:,}**" for k in np.sum(list(table.values()), axis=0))
-        + " |"
-    )
+    sums = np.sum(list(table.values()), axis=0)
+    yield "| **all** | " + " | ".join(f"**{k:,}**" for k in sums) + " |"
     yield from wrong
     yield f"\n{time.perf_counter() - start:.0f} s"

@@ -12,9 +12,9 @@ labels, readings   all readings, and the best of them
 passes     the same reading at other points
 """
 
-from gradcheck.yours.inputs import Input, construct, make_input
+from gradcheck.yours.inputs import Input, Options, construct, make_input
 from gradcheck.yours.load import load, quiet, undisturbed
-from gradcheck.yours.own import Options, Own
+from gradcheck.yours.own import Own
 from gradcheck.yours.readings import own_functions, own_layer
 
 __all__ = [

@@ -3,7 +3,8 @@
 import copy
 import re
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from inspect import Parameter
 from typing import Any
 
@@ -14,9 +15,9 @@ from gradcheck.console import where
 from gradcheck.core import CannotCheck
 from gradcheck.yours.load import guarded, seeded
 from gradcheck.yours.signature import Context, arguments, is_code
-from gradcheck.yours.walk import Path, copied, get, is_real, put, same, walk
+from gradcheck.yours.walk import Path, copied, get, is_real, same, walk
 
-__all__ = ["Call", "Life", "Autograd", "tensor_class", "module_scope"]
+__all__ = ["Call", "Life", "tensor_advice", "module_scope"]
 
 
 class Optimizer:
@@ -28,41 +29,6 @@ class Optimizer:
         return w - grad
 
     __call__ = step = optimize = update
-
-
-class Autograd:
-    """A layer whose tensors differentiate themselves: backward of (out * dY).sum()."""
-
-    def __init__(self, layer: Any, forward: str, tensor: type) -> None:
-        self.layer, self.how, self.tensor = layer, forward, tensor
-
-    def forward(self, X: Array) -> Array:
-        self.x = self.tensor(X)
-        self.out = getattr(self.layer, self.how)(self.x)
-        return np.asarray(self.out.data)
-
-    def backward(self, dY: Array) -> Any:
-        (self.out * self.tensor(dY)).sum().backward()
-        grad = self.x.grad
-        return getattr(grad, "data", grad) if not isinstance(grad, np.ndarray) else grad
-
-    def zero_grad(self) -> None:
-        """Autograds add up until told otherwise."""
-        for path, grad in walk(self.layer):
-            if path[-1] == "grad":
-                put(self.layer, path, grad * 0)
-
-
-def tensor_class(thing: Any) -> type | None:
-    """The class of a parameter that has .data, .grad and .backward()."""
-    for path, _ in walk(thing):
-        owner = get(thing, path[:-1]) if path else None
-        if path and path[-1] == "data" and hasattr(owner, "grad"):
-            return type(owner) if callable(getattr(owner, "backward", None)) else None
-    return None
-
-
-# --- calls --------------------------------------------------------------------
 
 
 @dataclass
@@ -100,6 +66,11 @@ class Call:
         """Of the first such argument."""
         return np.shape(self.given[self.first]) if self.first else ()
 
+    def copy(self) -> "Call":
+        """With an object and inputs of its own."""
+        given = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in self.given.items()}
+        return replace(self, thing=copied(self.thing), given=given)
+
     def function(self, which: str, thing: Any) -> Any:
         how = getattr(self, which)
         return getattr(thing, how) if isinstance(how, str) and not is_code(how) else how
@@ -113,6 +84,7 @@ class Life:
         self.outputs: list[Any] = []
         self.rest: list[Any] = []  # what forward returned besides arrays
         self.returned: Any = None
+        self.dy: Any = None  # as backward got it
         self.used = False  # a pass has been made: the next one starts with a reset
 
     def forward(self) -> Array:
@@ -137,7 +109,7 @@ class Life:
             return self.returned
         sources = self._sources(dy)
         given = {name: sources[source] for name, source in call.plan.items() if source in sources}
-        self.dy = sources.get("dY")
+        self.dy = sources.get("dY")  # for code, too
         self.returned = self._run("backward", given)
         if call.reduction == "derivative":
             with guarded("the derivative times dY"):
@@ -152,6 +124,7 @@ class Life:
         sources |= {f"held {p}": a for p, a in walk(self.thing) if isinstance(a, np.ndarray)}
         sources |= {"rate": 1.0, "optimizer": Optimizer(), "out": self.outputs[0], "flag": True}
         rest = [*self.outputs[max(1, self.call.upstreams) :], *self.rest]
+        rest = self.rest if len(self.rest) == 1 else rest  # what is no array is the cache
         sources["cache"] = rest[0] if len(rest) == 1 else tuple(rest)
         sources["context"] = next((v for v in given.values() if isinstance(v, Context)), None)
         shapes = [np.shape(out) for out in self.outputs[: max(1, self.call.upstreams)]]
@@ -176,16 +149,17 @@ class Life:
             if is_code(function):
                 names = dict(self.call.scope, np=np, layer=self.thing, **self.values)
                 names |= {"X": next(iter(self.values.values()), None)}
-                names |= given if which == "forward" else self._sources_by_name()
+                names |= {
+                    "dY": self.dy,
+                    "out": (self.outputs or [None])[0],
+                    "cache": self.rest,
+                } | given
                 return eval(function, names)
-            loose = [v for k, v in given.items() if k.startswith("*")]
-            ps = {p.name: p.kind for p in arguments(function)}
-            for name, value in given.items():
-                if ps.get(name) is Parameter.POSITIONAL_ONLY:
-                    loose.append(value)
-            named = {k: v for k, v in given.items() if ps.get(k, Parameter.VAR_POSITIONAL) not in
-                     (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)}  # fmt: skip
-            return function(*loose, **named)
+            kinds = {p.name: p.kind for p in arguments(function)}
+            by_place = (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
+            loose = [k for k in given if kinds.get(k, Parameter.VAR_POSITIONAL) in by_place]
+            named = {k: v for k, v in given.items() if k not in loose}
+            return function(*(given[k] for k in loose), **named)
 
     # what comes back
 
@@ -195,20 +169,16 @@ class Life:
             return get(self.thing, self.call.output)
         before = dict(walk(self.call.thing))
         given = [v for v in self.values.values() if isinstance(v, np.ndarray)]
-        new = [
-            path
-            for path, a in walk(self.thing)
-            if not any(a is v for v in given) and not (path in before and same(before[path], a))
-        ]
-        new = new or [p for p, _ in walk(self.thing) if re.match("out", str(p[-1]))]
-        named = [
-            p for p in new if re.search(r"out|result|loss|y_?hat|activation", str(p[-1]), re.I)
-        ]
+        arrays = [(p, a) for p, a in walk(self.thing)]
+        new = [p for p, a in arrays if not any(a is v for v in given)
+               and not (p in before and same(before[p], a))]  # fmt: skip
+        new = new or [p for p, _ in arrays if re.match("out", str(p[-1]))]
+        called = re.compile(r"out|result|loss|y_?hat|activation", re.I)
         if not new:
             raise CannotCheck(
                 "forward returned None, and set no array like self.output: a forgotten return?"
             )
-        self.call.output = (named or new)[-1]
+        self.call.output = ([p for p in new if called.search(str(p[-1]))] or new)[-1]
         return get(self.thing, self.call.output)
 
     def _split(self, returned: Any) -> None:
@@ -223,7 +193,7 @@ class Life:
         if not self.outputs:
             kind = ", ".join(type(p).__name__ for p in parts) or "nothing"
             raise CannotCheck(
-                f"forward returned {kind}, expected an array or a number{_tensor(parts)}"
+                f"forward returned {kind}, expected an array or a number{tensor_advice(parts)}"
             )
         if self.call.backward is None:  # one function that returns (loss, gradients)
             self.outputs, self.rest = self.outputs[:1], [*self.outputs[1:], *self.rest]
@@ -231,20 +201,16 @@ class Life:
     def _as_one(self) -> Array:
         """The outputs whose upstream gradients backward takes, as one array."""
         used = [np.asarray(out) for out in self.outputs[: max(1, self.call.upstreams)]]
-        used = [a.astype(np.float64) if a.dtype.kind in "iub" else a for a in used]
         y = used[0] if len(used) == 1 else np.concatenate([a.ravel() for a in used])
+        y = y.astype(np.float64) if y.dtype.kind in "iub" else y
         if y.dtype.kind != "f":
             raise CannotCheck(f"forward returned an array of {y.dtype}, expected real numbers")
-        how = self.call.reduction
-        if how == "sum":
-            return y.sum()
-        if how == "mean":
-            return y.mean()
-        return y.sum() / len(y) if how == "mean of samples" else y
-
-    def _sources_by_name(self) -> dict[str, Any]:
-        """For code: dY, out, cache and the arguments of forward."""
-        return {"dY": self.dy, "out": self.outputs[0], "cache": self.rest}
+        how: dict[str, Any] = {
+            "sum": np.sum,
+            "mean": np.mean,
+            "mean of samples": lambda y: y.sum() / len(y),
+        }
+        return how.get(self.call.reduction, np.asarray)(y)
 
     def _advice(self, error: BaseException) -> str:
         """What to try next, if something was not built, or is no integer."""
@@ -265,15 +231,13 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (float, int, np.number)) and not isinstance(value, bool)
 
 
-def _tensor(parts: list[Any]) -> str:
-    """An autograd: how it can be checked."""
-    kinds = [type(p).__name__ for p in parts if hasattr(type(p), "backward")]
-    if not kinds:
-        return ""
-    T = kinds[0]
-    return (
+def tensor_advice(things: Iterable[Any]) -> str:
+    """How to check an autograd, if one of these is a tensor that differentiates itself."""
+    kinds = [type(thing).__name__ for thing in things if hasattr(type(thing), "backward")]
+    return "".join(
         f": of a {T}, say --forward 'layer({T}(X)).data' "
-        f"--backward '(layer({T}(X)) * {T}(dY)).sum().backward()' --input 5,3:const"
+        f"--backward '(layer({T}(X)) * {T}(dY)).sum().backward()' --input 5,3:const --accumulates"
+        for T in kinds[:1]
     )
 
 

@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,28 @@ from gradcheck.case import Constant, distinct_values
 from gradcheck.core import CannotCheck
 from gradcheck.yours.load import DEFAULT_RNG, guarded, seeded
 
-__all__ = ["Input", "construct", "make_input"]
+__all__ = ["Options", "Input", "construct", "make_input", "probabilities"]
 
 
+@dataclass
+class Options:
+    """What the command line, or a caller, says beyond the object itself."""
+
+    forward: str | None = None  # name of the method, or code
+    backward: str | None = None
+    setup: str | None = None  # code to run on the object first
+    columns: bool = False  # samples are columns
+    mean: bool = False  # gradients of parameters are divided by the batch on purpose
+    seed: int = 0
+
+
+@dataclass
 class Input:
     """One input: its value, its name if one was said, and whether we made its numbers up."""
 
-    def __init__(self, value: Any, name: str = "", made: bool = False) -> None:
-        self.value, self.name, self.made = value, name, made
-
-    def __repr__(self) -> str:
-        return f"Input({self.name or '?'}, {np.shape(self.value)}, made={self.made})"
+    value: Any
+    name: str = ""
+    made: bool = False
 
 
 def make_input(text: str, rng: np.random.Generator, scale: float) -> Input:
@@ -48,12 +60,8 @@ def make_input(text: str, rng: np.random.Generator, scale: float) -> Input:
             f"--input {text!r} is neither a shape (5,3) nor a value (=2, {{'stride': 1}})"
         ) from None
     if isinstance(value, dict):
-        value = {
-            k: make_input(v, rng, 0.7).value
-            if isinstance(v, str) and re.fullmatch(r"[\d, ]+", v)
-            else v
-            for k, v in value.items()
-        }
+        shapes = [k for k, v in value.items() if isinstance(v, str) and re.fullmatch(r"[\d, ]+", v)]
+        value |= {k: make_input(value[k], rng, 0.7).value for k in shapes}
     return Input(value, name or "")
 
 
@@ -66,12 +74,17 @@ def _array(
         if kind == "const":
             return distinct_values(sizes, rng, scale).view(Constant)
         if kind == "positive":
-            return (distinct_values(sizes, rng) + 1.1) / 2.2
+            return probabilities(sizes, rng)
         if re.fullmatch(r"int[1-9]\d*", kind):
             return rng.integers(int(kind[3:]), size=sizes)
     raise CannotCheck(
         f"--input {text!r}: expected a shape as 5,3 or 5,3:int7, 5,3:positive, 5,3:const"
     )
+
+
+def probabilities(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """From 0.1 to 0.9: nearer to 0 and 1 losses clip, on purpose."""
+    return (distinct_values(shape, rng) + 1.25) / 2.5
 
 
 def construct(thing: Any, name: str, args: str | None) -> Any:

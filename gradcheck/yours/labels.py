@@ -10,71 +10,60 @@ import numpy as np
 from gradcheck.case import Array, distinct_values
 from gradcheck.core import CannotCheck
 from gradcheck.yours.call import Call, Life
-from gradcheck.yours.inputs import Input
-from gradcheck.yours.own import Options
+from gradcheck.yours.inputs import Input, Options, probabilities
 from gradcheck.yours.signature import STRONG, arguments, bind_forward, is_code
 from gradcheck.yours.walk import is_real, same, walk
 
-__all__ = ["KINDS", "labellings", "domains", "may_be_label", "flat_below_zero"]
+__all__ = ["labellings", "domains", "may_be_label", "flat_below_zero"]
 
-KINDS = {
-    "positive": "inputs are taken from (0, 1), as for probabilities",
-    "whole": "the input is whole numbers (indices): it has no gradient",
-}
+Given = dict[str, Any]  # the values of forward's arguments
+PREDICTION = re.compile(r"(y_?)?pred\w*|y_?hat|probs?|logits|scores?")
 
 
-def labellings(
-    thing: Any, f: Any, inputs: list[Input], options: Options
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def labellings(pair: Call, inputs: list[Input], options: Options) -> Iterator[tuple[str, Given]]:
     """(which argument is a label, the values of all): none, the one named so, the last."""
-    function = getattr(thing, f) if isinstance(f, str) and not is_code(f) else f
-    if is_code(function):
-        yield "", _named_for_code(thing, function, inputs)
+    if is_code(pair.forward):
+        yield "", _named_for_code(pair, inputs)
         return
+    function = pair.function("forward", pair.thing)
     bound, missing = bind_forward(function, inputs)
     real = [n for n, v in bound.items() if is_real(v)]
-    if missing:
-        yield from _made_labels(function, bound, missing, real, options)
-        return
-    made = {n for n in real if any(i.made and i.value is bound[n] for i in inputs)}
-    strong = [n for n in real if STRONG.fullmatch(n)] if len(real) > 1 else []
-    guessed = [n for n in real if re.fullmatch(r"(y_?)?pred\w*|y_?hat|probs?|logits|scores?", n)]
-    if len(real) == 2 and len(guessed) == 1:
-        strong = strong or [n for n in real if n not in guessed]
-    choices = strong[:1] or ["", *real[:0:-1], *real[:1]] if len(real) > 1 else [""]
-    for label in choices:
-        pred = next((bound[n] for n in real if n != label), None)
-        values = [bound.get(label)]
-        if label in made and pred is not None:
-            values = list(_labels(pred, np.shape(bound[label]), options)) or values
-        for value in values:
-            yield label, bound | ({label: value} if label else {})
-
-
-def _named_for_code(thing: Any, code: str, inputs: list[Input]) -> dict[str, Any]:
-    """By the names that were given, else as the method in the code calls its arguments."""
-    called = re.search(r"layer\.(\w+)\(", code)
-    method = getattr(thing, called[1], None) if called else None
-    spare = iter([*(p.name for p in arguments(method)), *"Xyz"])
-    return {i.name or next(spare): i.value for i in inputs}
-
-
-def _made_labels(
-    function: Any, bound: dict[str, Any], missing: list[str], real: list[str], options: Options
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Labels that nobody gave are made up: one-hot rows, class numbers, ..."""
+    names = [p.name for p in arguments(function) if p.default is p.empty]
     likely = [n for n in missing if STRONG.fullmatch(n) or re.fullmatch(r"[yYtT]\w?", n)]
-    if len(missing) > 1 or not (likely and real):
-        names = [p.name for p in arguments(function) if p.default is p.empty]
+    if len(missing) > 1 or (missing and not (likely and real)):
         raise CannotCheck(
             f"forward takes {len(names)} arguments ({', '.join(names)}): one --input for each "
             f"(missing: {', '.join(missing)}; a number is --input {missing[0]}=2)"
         )
-    name = missing[0]
-    order = [p.name for p in arguments(function)]
-    for value in _labels(bound[real[0]], None, options):
-        given = bound | {name: value}
-        yield name, {k: given[k] for k in order if k in given}
+    made = [n for n in real if any(i.made and i.value is bound[n] for i in inputs)]
+    for label in missing or _candidates(real):
+        pred = next((bound[n] for n in real if n != label), None)
+        shape = None if label in missing else np.shape(bound.get(label, ()))
+        values = [bound.get(label)]
+        if pred is not None and (label in missing or label in made):
+            values = list(_labels(pred, shape, options)) or values
+        for value in values:
+            given = bound | ({label: value} if label else {})
+            yield label, {n: given[n] for n in [*names, *given] if n in given}
+
+
+def _candidates(real: list[str]) -> list[str]:
+    """The argument with a name that only labels have; else none, the last, ..., the first."""
+    if len(real) < 2:
+        return [""]
+    strong = [n for n in real if STRONG.fullmatch(n)]
+    others = [n for n in real if not PREDICTION.fullmatch(n)]
+    if len(real) == 2 and len(others) == 1:
+        strong = strong or others
+    return strong[:1] or ["", *real[::-1]]
+
+
+def _named_for_code(pair: Call, inputs: list[Input]) -> Given:
+    """By the names that were given, else as the method in the code calls its arguments."""
+    called = re.search(r"layer\.(\w+)\(", pair.forward)
+    method = getattr(pair.thing, called[1], None) if called else None
+    spare = iter([*(p.name for p in arguments(method)), *"Xyz"])
+    return {i.name or next(spare): i.value for i in inputs}
 
 
 def _labels(pred: Array, shape: tuple[int, ...] | None, options: Options) -> Iterator[Array]:
@@ -95,21 +84,20 @@ def _labels(pred: Array, shape: tuple[int, ...] | None, options: Options) -> Ite
     yield from (k for k in kinds if shape is None or k.shape == shape)
 
 
-def domains(
-    thing: Any, given: dict[str, Any], label: str, seed: int
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The same inputs in (0, 1), or as whole numbers, for what cannot take real ones."""
-    yield "given", given
+def domains(thing: Any, given: Given, label: str, seed: int) -> Iterator[tuple[list[str], Given]]:
+    """The inputs as they are, in (0, 1), or as whole numbers, for what cannot take real ones."""
+    yield [], given
     rng = np.random.default_rng(seed)
     real = [k for k, v in given.items() if is_real(v) and k != label]
     if real:
-        unit = {k: (distinct_values(given[k].shape, rng) + 1.1) / 2.2 for k in real}
-        yield "positive", given | unit
+        unit = {k: probabilities(given[k].shape, rng) for k in real}
+        yield ["inputs are taken from (0, 1), as for probabilities"], given | unit
         rows = min((len(v) for _, v in walk(thing) if is_real(v) and v.ndim == 2), default=3)
-        yield "whole", given | {real[0]: rng.integers(rows, size=given[real[0]].shape)}
+        whole = {real[0]: rng.integers(rows, size=given[real[0]].shape)}
+        yield ["the input is whole numbers (indices): it has no gradient"], given | whole
 
 
-def may_be_label(label: str, given: dict[str, Any], y: Array) -> bool:
+def may_be_label(label: str, given: Given, y: Array) -> bool:
     """Only a loss has one: a number, or one for every sample or entry."""
     if not label or STRONG.fullmatch(label) or not y.ndim:
         return True

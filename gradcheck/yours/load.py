@@ -1,9 +1,11 @@
 """A learner's file: import it, find what is named in it, build it, make its inputs."""
 
+import __future__
+
+import ast
 import contextlib
 import importlib
 import importlib.machinery
-import importlib.util
 import io
 import random
 import re
@@ -11,6 +13,7 @@ import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +22,7 @@ import numpy as np
 from gradcheck.console import LIBRARIES, where
 from gradcheck.core import CannotCheck
 
-__all__ = [
-    "load",
-    "quiet",
-    "guarded",
-    "seeded",
-    "undisturbed",
-    "remember_generators",
-]
+__all__ = ["quiet", "guarded", "undisturbed", "seeded", "remember_generators", "load"]
 
 DEFAULT_RNG = np.random.default_rng
 STATES: list[tuple[np.random.Generator, Any]] = []  # of the generators of a learner's modules
@@ -52,8 +48,10 @@ def guarded(doing: str, advise: Callable[[BaseException], str] | None = None) ->
     except CannotCheck:
         raise
     except (Exception, SystemExit) as error:
-        advice = advise(error) if advise else ""
-        raise CannotCheck(f"{doing} raised {_raised(error)}{advice}{_missing_note()}") from error
+        names, advice = " ".join(_FINDER.missing), advise(error) if advise else ""
+        if names:
+            advice += f"; pip install {names} beside the checker, if it is needed for this"
+        raise CannotCheck(f"{doing} raised {_raised(error)}{advice}") from error
 
 
 def _raised(error: BaseException) -> str:
@@ -117,57 +115,61 @@ def load(spec: str) -> tuple[list[Any], list[str], list[str]]:
                 f"expected functional, net, cnn or FILE.py:NAME, got {spec!r}: "
                 "which class or function?"
             )
-        module = _import(path)
-        things.append(_find(module, name, path))
+        things.append(_find(_import(path), name, path))
         names.append(name)
     if len(things) > 2:
         raise CannotCheck(f"expected one class, or FORWARD,BACKWARD; got {len(things)} names")
-    return things, names, _notes()
+    notes = []
+    if _FINDER.missing:
+        notes.append(f"not installed here, stood in for: {', '.join(_FINDER.missing)}")
+    if _FINDER.widened:
+        files = ", ".join(dict.fromkeys(_FINDER.widened))
+        notes.append(f"float32 in {files} is read as float64: differences need it")
+    if _FINDER.patched:
+        notes.append(f"{', '.join(dict.fromkeys(_FINDER.patched))}: put back to what NumPy has")
+    return things, names, notes
 
 
 def _find(module: types.ModuleType, name: str, path: str) -> Any:
-    thing: Any = module
-    for part in name.split("."):
-        if not hasattr(thing, part):
-            own = [
-                n
-                for n, v in vars(module).items()
-                if getattr(v, "__module__", None) == module.__name__ and not n.startswith("_")
-            ]
-            have = ", ".join(own) or "no class or function of its own"
-            raise CannotCheck(f"{path} has no {name!r}; it has {have}")
-        thing = getattr(thing, part)
-    return thing
+    try:
+        return reduce(getattr, name.split("."), module)
+    except AttributeError:
+        mine = [n for n, v in vars(module).items() if not n.startswith("_")
+                if getattr(v, "__module__", None) == module.__name__]  # fmt: skip
+        have = ", ".join(mine) or "no class or function of its own"
+        raise CannotCheck(f"{path} has no {name!r}; it has {have}") from None
 
 
 def _import(path: str) -> types.ModuleType:
     """Their module; a package that is not installed is stood in for, one after the other."""
-    if path.endswith(".py") and not Path(path).is_file():
+    file = Path(path).resolve()
+    if path.endswith(".py") and not file.is_file():
         raise CannotCheck(f"no file {path}")
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
     before = set(sys.modules)
-    for _ in range(30):
+    while True:
         try:
-            with quiet():
-                module = (
-                    _import_file(Path(path).resolve()) if path.endswith(".py") else _named(path)
-                )
-        except ModuleNotFoundError as error:
-            if not error.name or error.name in _FINDER.missing:
-                _fail(path, error)
-            _FINDER.missing.append(str(error.name))
-            for name in set(sys.modules) - before:
-                del sys.modules[name]
+            with quiet(), _numpy_as_it_is():
+                return _import_file(file) if path.endswith(".py") else _named(path)
         except (Exception, SystemExit) as error:
-            _fail(path, error)
-        else:
-            return module
-    raise CannotCheck(f"importing {path}: too many packages are not installed")
+            name = getattr(error, "name", "") if isinstance(error, ModuleNotFoundError) else ""
+            if not name or name in _FINDER.missing:
+                raise CannotCheck(f"importing {file.name} raised {_raised(error)}") from error
+            _FINDER.missing.append(name)
+            for new in set(sys.modules) - before:
+                del sys.modules[new]
 
 
-def _fail(path: str, error: BaseException) -> None:
-    raise CannotCheck(f"importing {Path(path).name} raised {_raised(error)}") from error
+@contextlib.contextmanager
+def _numpy_as_it_is() -> Iterator[None]:
+    """What a package puts in the place of np.dot (in float32, as nnfs does) is taken out again."""
+    before = dict(vars(np))
+    yield
+    for name, value in before.items():
+        if vars(np)[name] is not value:
+            setattr(np, name, value)
+            _FINDER.patched.append(f"np.{name}")
 
 
 def _named(name: str) -> types.ModuleType:
@@ -181,26 +183,29 @@ def _import_file(path: Path) -> types.ModuleType:
     while (root / "__init__.py").is_file() and root.name.isidentifier():
         root = root.parent
     source = path.read_text("utf-8", "replace")
-    if relative := re.findall(r"^\s*from\s+(\.+)", source, re.MULTILINE):
-        up = len(max(relative, key=len))
-        root = root if root != path.parent else path.parents[up]
-    inside = root != path.parent
-    nearby = [path.parent, *list(path.parents)[1:4]]
-    folders = [root, *nearby] if inside else nearby  # a package's module may bear its name
+    relative = re.findall(r"^\s*from\s+(\.+)", source, re.MULTILINE)
+    if relative and root == path.parent:
+        root = path.parents[len(max(relative, key=len))]
+    named = re.findall(r"^\s*(?:from|import)\s+(\w+)\.", source, re.MULTILINE)
+    nearby = [path.parent, *list(path.parents)[1:4]]  # a package's module may bear its name:
+    nearby = [f for f in nearby if f.name not in named or not (f / f"{f.name}.py").is_file()]
+    folders = [root, *nearby] if root != path.parent else nearby
     sys.path[:0] = [str(folder) for folder in dict.fromkeys(folders)]
     if relative:
         return importlib.import_module(".".join(path.with_suffix("").relative_to(root).parts))
     name = path.stem if path.stem not in sys.modules else f"_checked_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path, loader=_Wide(name, str(path)))
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+    loader = _Wide(name, str(path))
+    loader.runs_script = False
+    module = types.ModuleType(name)
+    module.__file__, sys.modules[name] = str(path), module
+    loader.exec_module(module)
     return module
 
 
 class _Wide(importlib.machinery.SourceFileLoader):
     """Reads float64 where the file says float32: differences need it, the code is the same."""
+
+    runs_script = True
 
     def get_code(self, fullname: str) -> Any:
         path = self.get_filename(fullname)
@@ -209,7 +214,23 @@ class _Wide(importlib.machinery.SourceFileLoader):
         wide = re.sub(r"(dtype\s*=\s*|astype\(\s*)(['\"])f4?\2", r"\1'd'", wide)
         if wide != source:
             _FINDER.widened.append(Path(path).name)
-        return compile(wide, path, "exec", dont_inherit=True)
+        tree = ast.parse(wide, path)
+        if not self.runs_script:
+            tree.body = _without_script(tree.body)
+        unread = __future__.annotations.compiler_flag  # np.mat in a signature is gone from NumPy 2
+        return compile(ast.fix_missing_locations(tree), path, "exec", unread, dont_inherit=True)
+
+
+def _without_script(body: list[ast.stmt]) -> list[ast.stmt]:
+    """What follows the last definition may train for hours: only its values are kept."""
+    last = max((k for k, s in enumerate(body) if isinstance(s, DEFINITION)), default=len(body))
+    kept = [s for s in body[last + 1 :] if not isinstance(s, SCRIPT)]
+    handler = ast.ExceptHandler(ast.Name("Exception", ast.Load()), None, [ast.Pass()])
+    return body[: last + 1] + [ast.Try([s], [handler], [], []) for s in kept]
+
+
+DEFINITION = ast.FunctionDef, ast.ClassDef
+SCRIPT = ast.Expr, ast.For, ast.While, ast.With
 
 
 class _Missing(types.ModuleType):
@@ -237,15 +258,15 @@ class _Finder(importlib.machinery.PathFinder):
     def __init__(self) -> None:
         self.missing: list[str] = []
         self.widened: list[str] = []
+        self.patched: list[str] = []
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:  # type: ignore[override]
-        if any(name == m or name.startswith(m + ".") for m in self.missing):
+        if any(f"{name}.".startswith(f"{m}.") for m in self.missing):
             return importlib.machinery.ModuleSpec(name, self, is_package=True)  # type: ignore[arg-type]
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
         origin = str(spec.origin or "") if spec else ""
-        if spec is None or not origin.endswith(".py") or name.split(".")[0] == "gradcheck":
-            return None
-        if origin.startswith(LIBRARIES) or "site-packages" in origin:
+        library = origin.startswith(LIBRARIES) or "site-packages" in origin
+        if spec is None or library or not origin.endswith(".py") or name.startswith("gradcheck"):
             return None
         spec.loader = _Wide(name, origin)
         return spec
@@ -258,21 +279,3 @@ class _Finder(importlib.machinery.PathFinder):
 
 
 _FINDER = _Finder()
-
-
-def _notes() -> list[str]:
-    notes = []
-    if _FINDER.missing:
-        notes.append(f"not installed here, stood in for: {', '.join(_FINDER.missing)}")
-    if _FINDER.widened:
-        files = ", ".join(dict.fromkeys(_FINDER.widened))
-        notes.append(f"float32 in {files} is read as float64: differences need it")
-    return notes
-
-
-def _missing_note() -> str:
-    names = " ".join(_FINDER.missing)
-    return f"; pip install {names} beside the checker, if it is needed for this" * bool(names)
-
-
-# --- objects and inputs -------------------------------------------------------

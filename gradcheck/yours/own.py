@@ -9,28 +9,17 @@ import numpy as np
 from gradcheck.case import Array, Case, directions, random_signs, upstream
 from gradcheck.core import CannotCheck
 from gradcheck.yours.call import Call, Life
-from gradcheck.yours.gradients import Sources, find_gradients, parts
+from gradcheck.yours.gradients import Sources, find_gradients, gradients_by_name, parts
+from gradcheck.yours.inputs import Options
 from gradcheck.yours.probe import moving, scatter
 from gradcheck.yours.signature import STRONG
-from gradcheck.yours.walk import Path, get, is_real, label, likeness, put, same, walk
+from gradcheck.yours.walk import Path, get, groups, is_real, label, likeness, put, same, walk
 
-__all__ = ["Options", "Own"]
+__all__ = ["Own"]
 
 PARAMETER = re.compile(
     r"(w|b|u|v|weights?|bias(es)?|kernels?|filters?|gamma|beta|theta|embeddings?)(_?\w{0,3})?", re.I
 )
-
-
-@dataclass
-class Options:
-    """What the command line, or a caller, says beyond the object itself."""
-
-    forward: str | None = None  # name of the method, or code
-    backward: str | None = None
-    setup: str | None = None  # code to run on the object first
-    columns: bool = False  # samples are columns
-    mean: bool = False  # gradients of parameters are divided by the batch on purpose
-    seed: int = 0
 
 
 @dataclass
@@ -44,37 +33,36 @@ class Own:
     notes: list[str] = field(default_factory=list)
     breaches: list[str] = field(default_factory=list)
     sources: Sources = field(default_factory=dict)
-    steps: set[str] = field(default_factory=set)  # backward itself moves these
+    steps: list[str] = field(default_factory=list)  # backward itself moves these
+    optimised: list[str] = field(default_factory=list)  # and these by a step that is no gradient
     arrays: dict[str, Array] = field(default_factory=dict)
 
     # --- what there is to check
 
     def build(self) -> "Own":
         """Find parameters and gradients; CannotCheck says why there is nothing to check."""
-        call = self.call
+        call, thing = self.call, self.call.thing
         life = Life(call)
         y = life.forward()
         self._refuse(y)
         before = {p: np.array(v) for p, v in walk(life.thing)}
         dy = upstream(y, np.random.default_rng(1))  # ones would make a softmax's gradient 0
         life.backward(dy.copy())
-        self._paths_of_parameters()
-        nowhere: dict[str, list[Path]] = {name: [] for name in self.inputs}
-        wanted = nowhere | self.params
+        self.params = self._named(moving(call))
+        wanted = {name: list[Path]() for name in self.inputs} | self.params
         self.sources = find_gradients(call, life, before, wanted)
         self._refuse_gradient_of_label(life)
         self._numbers(life)
         self._steps(life, before)
         self._unnamed(life, before)
-        self.arrays = dict(self.inputs)
-        scatter(
-            call, [self.params[n][0] for n in self.params if n in self.sources], self.options.seed
-        )
-        self.arrays |= {
-            n: get(call.thing, self.params[n][0]) for n in self.params if n in self.sources
-        }
-        self._lost(y, life)
-        self._notice(life, dy)
+        self._still(life, before)
+        found = {n: paths[0] for n, paths in self.params.items() if n in self.sources}
+        scatter(call, list(found.values()), self.options.seed)
+        self.arrays = self.inputs | {n: get(thing, path) for n, path in found.items()}
+        self._lost_parameters(y, life)
+        self._lost_inputs(y, life.returned)
+        self._notice_dy(life, dy)
+        self._notice_outputs(life)
         return self
 
     @property
@@ -94,75 +82,89 @@ class Own:
         call = self.call
         if not np.isfinite(y).all():
             raise CannotCheck("the output holds nan or inf")
-        if np.size(y) > 1 and not (call.upstreams or call.reduction or call.backward is None):
-            raise CannotCheck(
-                "backward takes no upstream gradient, so that forward should return one number "
-                '(--forward "layer.forward(X).sum()")'
-            )
-        if np.size(y) > 1 and call.backward is None and not call.reduction:
+        if np.size(y) == 1 or call.upstreams or call.reduction:
+            return
+        if call.backward is None:
             raise CannotCheck("forward returns (loss, gradients): the loss should be one number")
+        raise CannotCheck(
+            "backward takes no upstream gradient, so that forward should return one number "
+            '(--forward "layer.forward(X).sum()")'
+        )
 
     def _refuse_gradient_of_label(self, life: Life) -> None:
         """A label that is only guessed has no gradient: else a wrong one would be left out."""
         label = self.call.label
-        if label and not STRONG.fullmatch(label):
-            if np.ndim(life.outputs[0]) > 1 and "dY" in self.call.plan.values():
-                raise CannotCheck(f"no gradient for {label} came back")
-            used = [p for paths in self.sources.values() for p in paths]
-            if any(p not in used for p, v in parts(life.returned) if np.ndim(v)):
-                raise CannotCheck(f"a gradient came back for {label}, too: it is no label")
+        if not label or STRONG.fullmatch(label):
+            return
+        if np.ndim(life.outputs[0]) > 1 and "dY" in self.call.plan.values():
+            raise CannotCheck(f"no gradient for {label} came back")
+        used = [p for paths in self.sources.values() for p in paths]
+        if any(p not in used for p, v in parts(life.returned) if np.ndim(v)):
+            raise CannotCheck(f"a gradient came back for {label}, too: it is no label")
 
-    def _paths_of_parameters(self) -> None:
-        thing, named = self.call.thing, dict[str, list[Path]]()
-        for paths in moving(self.call) if thing is not None else ():
-            short = label(thing, paths[0])
-            whole = ".".join(map(str, paths[0]))
+    def _named(self, found: list[list[Path]]) -> dict[str, list[Path]]:
+        named = dict[str, list[Path]]()
+        for paths in found:
+            short, whole = label(self.call.thing, paths[0]), ".".join(map(str, paths[0]))
             named[whole if short in named or short in self.inputs else short] = paths
-        self.params = named
+        return named
 
     # --- gradients that no name told
 
     def _numbers(self, life: Life) -> None:
         """gamma = 1.0 with a dgamma: a plain number becomes an array of its gradient's shape."""
-        thing = self.call.thing
         held = [(p, a) for p, a in walk(life.thing) if isinstance(a, np.ndarray)]
-        for path, value in list(walk(thing)) if thing is not None else ():
-            grads = [p for p, _ in held if p[:-1] == path[:-1] and likeness(str(path[-1]), p) == 3]
-            if isinstance(value, float) and grads:
-                shape = np.shape(get(life.thing, grads[0]))
-                put(thing, path, np.full(shape, value))
-                name = label(thing, path)
-                self.params[name], self.sources[name] = [path], [grads[0]]
+        for path, value in [(p, v) for p, v in walk(self.call.thing) if isinstance(v, float)]:
+            grads = [
+                (p, a) for p, a in held if p[:-1] == path[:-1] and likeness(str(path[-1]), p) == 3
+            ]
+            for p, a in grads[:1]:
+                put(self.call.thing, path, np.full(a.shape, value))
+                name = label(self.call.thing, path)
+                self.params[name], self.sources[name] = [path], [p]
 
     def _steps(self, life: Life, before: dict[Path, Array]) -> None:
         """Parameters that backward itself changes: before - after is the gradient, if no other."""
-        for name, paths in self.params.items():
-            path = paths[0]
-            if path in before and not same(before[path], get(life.thing, path)):
-                if name not in self.sources:
-                    self.sources[name] = [path]
-                    self.steps.add(name)
-                elif self.call.upstreams and self._moves_without_upstream(path):
-                    self.breaches.append(
-                        f"backward changes {name} itself, even where dY is 0: a decay, or an "
-                        "update that belongs elsewhere?"
-                    )
+        for name, (path, *_) in self.params.items():
+            if path not in before or same(before[path], get(life.thing, path)):
+                continue
+            if name not in self.sources and self._is_normalised(path):
+                self.optimised.append(name)
+            elif name not in self.sources:
+                self.sources[name] = [path]
+                self.steps.append(name)
+            elif self.call.upstreams and self._step(path, 0).any():
+                self.breaches.append(
+                    f"backward changes {name} itself, even where dY is 0: a decay, or an "
+                    "update that belongs elsewhere?"
+                )
         if self.steps:
             said = ", ".join(sorted(self.steps))
             self.notes.append(
                 f"backward itself updates {said}: the gradient is taken from that step"
             )
+        if self.optimised:
+            self.notes.append(
+                f"backward updates {', '.join(self.optimised)} by a step as long for twice the "
+                "upstream gradient, as Adam does: no gradient, not checked (give it plain SGD)"
+            )
 
-    def _moves_without_upstream(self, path: Path) -> bool:
+    def _step(self, path: Path, scale: float) -> Array:
+        """How far backward moves a parameter, for so many times an upstream gradient."""
         life = Life(self.call)
-        y = life.forward()
+        dy = upstream(life.forward(), np.random.default_rng(1))
         old = np.array(get(life.thing, path))
-        life.backward(np.zeros(np.shape(y)))
-        return not same(old, get(life.thing, path))
+        life.backward(scale * dy)
+        return old - get(life.thing, path)
+
+    def _is_normalised(self, path: Path) -> bool:
+        """An optimizer's step, as Adam's: its length does not follow dY, its direction does."""
+        once, twice, back = (self._step(path, k) for k in (1, 2, -1))
+        return np.allclose(twice, once, 1e-3, 0) and np.allclose(back, -once, 1e-3, 0)
 
     def _unnamed(self, life: Life, before: dict[Path, Array]) -> None:
         """What only the numbers tell: an unnamed array that fits, or one gradient of several."""
-        taken = {p for paths in [*self.sources.values(), *self.params.values()] for p in paths}
+        taken = [p for paths in [*self.sources.values(), *self.params.values()] for p in paths]
         left = [
             p
             for p, a in walk(life.thing)
@@ -173,7 +175,7 @@ class Own:
             several = self.sources.get(name, [])
             if len(several) > 1 and not self._fits(a, several):
                 self.sources[name] = next(([p] for p in several if self._fits(a, [p])), several)
-            fitting = [p for p in left if name not in self.sources and self._fits(a, [p])]
+            fitting = [p for p in left if not several and self._fits(a, [p])]
             if fitting:
                 self.sources[name] = fitting[:1]
                 left.remove(fitting[0])
@@ -184,20 +186,25 @@ class Own:
         y = life.forward()
         dy = upstream(y, rng) if self.call.upstreams else np.ones(np.shape(y))
         life.backward(dy.copy())
-        grads = [np.array(self._fetch(life, p), float) for p in paths]
-        grad = sum(grads[1:], grads[0])
-        if grad.shape != array.shape:
-            return False
+        grad = self._sum(life, paths)
         ways = random_signs(array.shape, rng, 2)
         forward = lambda: Life(self.call).forward()  # noqa: E731
         return not directions(forward, array, grad, dy, ways).wrong.any()
 
+    def _still(self, life: Life, before: dict[Path, Array]) -> None:
+        """Arrays that have a gradient, and do not move the output at this point."""
+        moved = list(self.params.values())
+        still = self._named([paths for paths in groups(self.call.thing) if paths not in moved])
+        found = gradients_by_name(self.call, life, before, still)
+        if names := [n for n, paths in found.items() if paths not in self.sources.values()]:
+            self.notes.append(f"{', '.join(names)} does not move the output here: not checked")
+
     # --- what is not checked, and why
 
-    def _lost(self, y: Array, life: Life) -> None:
-        lost = [name for name in self.params if name not in self.sources]
+    def _lost_parameters(self, y: Array, life: Life) -> None:
+        lost = [n for n in self.params if n not in self.sources and n not in self.optimised]
         expected = [n for n in lost if PARAMETER.fullmatch(n.rsplit(".", 1)[-1])]
-        found = sorted(name for name in self.sources)
+        found = sorted(self.sources)
         if expected and (self._is_layer(y) or set(found) & set(self.params)):
             held = [".".join(map(str, p)) for p, v in walk(life.thing) if isinstance(v, np.ndarray)]
             raise CannotCheck(
@@ -211,10 +218,15 @@ class Own:
             "has no gradient that was found: not checked"
             for name in lost
         ]
-        nothing = [name for name in self.inputs if name not in self.sources]
-        if nothing and (not self._is_layer(y) or len(nothing) < len(self.inputs)):
-            guess = not self.call.label and not self._is_layer(y) and len(self.inputs) > 1
-            if guess or (self.call.thing is None and self._is_layer(y)) or not self.sources:
+
+    def _lost_inputs(self, y: Array, returned: Any) -> None:
+        """A layer gives a gradient back, or is wrong; if it trains itself, it may be the first."""
+        layer = self._is_layer(y) and not (self.steps and returned is None)
+        inputs = self.inputs
+        nothing = [name for name in inputs if name not in self.sources]
+        if nothing and (not layer or len(nothing) < len(inputs)):
+            guess = not self.call.label and not layer and len(inputs) > 1
+            if guess or (self.call.thing is None and layer) or not self.sources:
                 raise CannotCheck(
                     f"backward gave no gradient for {', '.join(nothing)} "
                     "(--input 5,3:const for an input that has none)"
@@ -230,56 +242,46 @@ class Own:
     def _is_layer(self, y: Array) -> bool:
         return bool(np.ndim(y)) and self.call.upstreams > 0
 
-    def _notice(self, life: Life, dy: Array) -> None:
-        """dX in the memory of dY; a second output of which backward takes no gradient."""
-        call, returned = self.call, life.returned
-        written = getattr(life, "dy", None)
-        both = isinstance(returned, np.ndarray) and isinstance(written, np.ndarray)
-        if both and np.shares_memory(returned, written) and not same(written, dy):
-            call.writes_dy = True
+    def _notice_dy(self, life: Life, dy: Array) -> None:
+        """dX in the memory of dY."""
+        both = isinstance(life.returned, np.ndarray) and isinstance(life.dy, np.ndarray)
+        if both and np.shares_memory(life.returned, life.dy) and not same(life.dy, dy):
+            self.call.writes_dy = True
             self.notes.append("dX is written into dY: fine as long as nobody else needs dY")
-        takes = set(call.plan.values())
-        unused = life.outputs[max(1, call.upstreams) :]
-        if call.backward is None or "cache" in takes or not any(np.ndim(u) for u in unused):
+
+    def _notice_outputs(self, life: Life) -> None:
+        """A second output of which backward takes no gradient."""
+        call, first = self.call, max(1, self.call.upstreams)
+        unused, X = life.outputs[first:], next(iter(self.inputs.values()), None)
+        kept = call.backward is None or "cache" in call.plan.values()
+        if kept or X is None or not any(np.ndim(u) for u in unused):
             return
-        first = next(iter(self.inputs.values()), None)
         other = Life(call)
-        if first is not None:
-            first += 0.1
-            other.forward()
-            first -= 0.1
-            if not all(map(same, unused, other.outputs[max(1, call.upstreams) :])):
-                self.notes.append(
-                    "forward returns more than one output that depends on its input; backward "
-                    "takes the gradient of the first alone: the others are not checked"
-                )
+        X += 0.1
+        other.forward()
+        X -= 0.1
+        if not all(map(same, unused, other.outputs[first:])):
+            self.notes.append(
+                "forward returns more than one output that depends on its input; backward "
+                "takes the gradient of the first alone: the others are not checked"
+            )
 
     # --- the case
 
     def case(self) -> Case:
         """What judge() takes."""
-        call = self.call
         self.notes = list(dict.fromkeys(self.notes))
-        case = Case(
-            self.title,
-            self.arrays,
-            self._open,
-            inputs=tuple(self.inputs),
-            takes_upstream=call.upstreams > 0,
-            notes=self.notes,
-        )
+        case = Case(self.title, self.arrays, self._open, inputs=tuple(self.inputs))
+        case.takes_upstream, case.notes = self.call.upstreams > 0, self.notes
         X = next(iter(self.inputs.values()), None)
         if X is not None and X.ndim:
-            axis = self.axis(X)
-            case.batch_axis = axis
-            case.sizes = self._sizes(X, axis, np.shape(case.forward()))
+            case.batch_axis = self.axis(X)
+            case.sizes = self._sizes(X, case.batch_axis, np.shape(case.forward()))
         case.constants = {
             k: np.asarray(v, float)
-            for k, v in call.given.items()
-            if isinstance(v, np.ndarray)
-            and k not in self.inputs
-            and v is not X
-            and v.dtype.kind in "fiub"
+            for k, v in self.call.given.items()
+            if isinstance(v, np.ndarray) and v.dtype.kind in "fiub"
+            if k not in self.inputs and v is not X
         }
         return case
 
@@ -306,30 +308,32 @@ class Own:
         """What was found for an array, in its shape; nan where nothing came back."""
         if name not in self.sources:
             return np.array(np.nan)
+        grad = self._sum(life, self.sources[name])
         if name in self.steps:
-            grad = before[name] - get(life.thing, self.sources[name][0])
-        else:
-            parts = [np.array(self._fetch(life, path), float) for path in self.sources[name]]
-            grad = parts[0] if len(parts) == 1 else sum(parts[1:], parts[0])
-        first = next(iter(self.inputs.values()), None)
-        if self.options.mean and first is not None and name not in self.inputs:
-            grad = grad * first.shape[self.axis(first)]
-        p = self.arrays[name]
+            grad = before[name] - grad
+        X, p = next(iter(self.inputs.values()), None), self.arrays[name]
+        if self.options.mean and X is not None and name not in self.inputs:
+            grad = grad * X.shape[self.axis(X)]
         if _same_but_for_ones(grad.shape, p.shape):
-            note = (
+            said = (
                 f"d{name} has shape {grad.shape}, {name} {p.shape}: the same but for 1s, let pass"
             )
-            self.notes += [note] if note not in self.notes else []
+            self.notes += [said] if said not in self.notes else []
             grad = grad.reshape(p.shape)
         return grad
 
-    def _fetch(self, life: Life, path: Path) -> Any:
-        try:
-            if path[0] == "returned":
-                return np.nan if (v := get(life.returned, path[1:])) is None else v
-            return get(life.thing, path)
-        except (AttributeError, KeyError, IndexError, TypeError):
-            return np.nan
+    def _sum(self, life: Life, paths: list[Path]) -> Array:
+        first, *more = [np.array(_fetched(life, path), float) for path in paths]
+        return sum(more, first)
+
+
+def _fetched(life: Life, path: Path) -> Any:
+    """What is to be found there after this pass; nan if nothing."""
+    try:
+        found = get(life.returned, path[1:]) if path[0] == "returned" else get(life.thing, path)
+    except (AttributeError, KeyError, IndexError, TypeError):
+        return np.nan
+    return np.nan if found is None else found
 
 
 def _same_but_for_ones(grad: tuple[int, ...], p: tuple[int, ...]) -> bool:

@@ -62,11 +62,8 @@ def _with(
 
 def _other_chance(own: Own) -> Variants:
     """With other random numbers: those under which most outputs are 0."""
-    zeros = [int((_with_seed(own, seed) == 0).sum()) for seed in range(9)]
-    seed = int(np.argmax(zeros))
-    if zeros[seed] > zeros[0]:
-        yield "another random mask", replace(own, call=replace(own.call, seed=seed), notes=[])
-
-
-def _with_seed(own: Own, seed: int) -> np.ndarray:
-    return Life(replace(own.call, seed=seed)).forward()
+    calls = [replace(own.call, seed=seed) for seed in range(9)]
+    zeros = [int((Life(call).forward() == 0).sum()) for call in calls]
+    if max(zeros) > zeros[0]:
+        call = calls[int(np.argmax(zeros))]
+        yield "another random mask", replace(own, call=call, notes=[])

@@ -1,6 +1,5 @@
 """Which argument of forward and backward gets what: in order, and by the few names that tell."""
 
-import functools
 import inspect
 import re
 import types
@@ -20,6 +19,7 @@ STRONG = re.compile(  # names that only a label has
     r"target_\w*|answers?|gold",
     re.I,
 )
+CONTEXT = "ctx", "context"
 Kind = inspect.Parameter
 
 
@@ -30,22 +30,11 @@ def is_code(text: Any) -> bool:
 
 def arguments(function: Any) -> list[inspect.Parameter]:
     """The arguments of a function; none where Python does not know them."""
-    plain = getattr(function, "__func__", function)
-    try:
-        ps = _arguments(plain)
-    except TypeError:  # a callable that cannot be a key
-        ps = _arguments.__wrapped__(plain)
-    bound = plain is not function and ps and ps[0].kind is not Kind.VAR_POSITIONAL
-    return list(ps[1:] if bound else ps)
-
-
-@functools.cache
-def _arguments(function: Any) -> tuple[inspect.Parameter, ...]:
     try:
         ps = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return ()
-    return tuple(p for p in ps if p.kind is not Kind.VAR_KEYWORD)
+        return []
+    return [p for p in ps if p.kind is not Kind.VAR_KEYWORD]
 
 
 class Context(types.SimpleNamespace):
@@ -71,11 +60,11 @@ def bind_forward(function: Any, inputs: list[Any]) -> tuple[dict[str, Any], list
     named = {i.name: i.value for i in inputs if i.name}
     values = [i.value for i in inputs if not i.name]
     bound: dict[str, Any] = {}
-    ps = arguments(function)
-    if not ps or any(p.kind is Kind.VAR_POSITIONAL for p in ps):
+    ps = [p for p in arguments(function) if p.kind is not Kind.VAR_POSITIONAL]
+    if not ps or (len(values) > len(ps) < len(arguments(function))):
         return {f"*{k}": v for k, v in enumerate(values)} | named, []
-    context = [p.name for p in ps if p.name in ("ctx", "context")]
-    required = [p for p in ps if p.default is p.empty and p.name not in context]
+    ps = [p for p in ps if p.name not in CONTEXT]
+    required = [p for p in ps if p.default is p.empty]
     optional = [p for p in ps if p.default is not p.empty and not isinstance(p.default, bool)]
     for p in required + optional:
         if p.name in named:
@@ -83,8 +72,8 @@ def bind_forward(function: Any, inputs: list[Any]) -> tuple[dict[str, Any], list
         elif values:
             bound[p.name] = values.pop(0)
     missing = [p.name for p in required if p.name not in bound]
-    for p in ps:
-        if p.name in context:
+    for p in arguments(function):
+        if p.name in CONTEXT:
             bound[p.name] = Context()
         elif p.name not in bound and _flag(p) is not None and type(p.default) in (bool, str, type):
             bound[p.name] = _flag(p)
@@ -93,14 +82,17 @@ def bind_forward(function: Any, inputs: list[Any]) -> tuple[dict[str, Any], list
             f"{len(inputs)} --input were given, forward{inspect.signature(function)} takes "
             f"{len(required)}: {', '.join(p.name for p in required + optional)}"
         )
-    order = [p.name for p in ps if p.name in bound]
+    order = [p.name for p in arguments(function) if p.name in bound]
     return {name: bound[name] for name in order}, [n for n in missing if n not in bound]
 
 
-def bind_backward(function: Any, given: dict[str, Any]) -> tuple[dict[str, str], list[str]]:
+def bind_backward(
+    function: Any, given: dict[str, Any], returned: bool
+) -> tuple[dict[str, str], list[str]]:
     """(argument -> where its value comes from, arguments whose names tell nothing).
 
-    given: the arguments of forward, with the defaults that it has for them.
+    given: the arguments of forward, with the defaults that it has for them; returned: does it
+    return more than arrays?
     """
     known: dict[str, str] = {}
     unknown, spare = [], []
@@ -110,12 +102,12 @@ def bind_backward(function: Any, given: dict[str, Any]) -> tuple[dict[str, str],
         required = p.default is p.empty
         if p.kind is Kind.VAR_POSITIONAL:
             spare.append("*")
-        elif p.name in ("ctx", "context"):
+        elif p.name in CONTEXT:
             known[p.name] = "context"
+        elif CACHE.fullmatch(p.name) and (returned or p.name not in given):
+            known[p.name] = "cache"
         elif p.name in given and (several or not required):
             known[p.name] = f"in {p.name}"
-        elif CACHE.fullmatch(p.name):
-            known[p.name] = "cache"
         elif _flag(p) is not None and type(p.default) in (bool, str):
             known[p.name] = "flag"
         elif RATE.fullmatch(p.name) and (several or not required):

@@ -14,9 +14,7 @@ import numpy as np
 
 from gradcheck.case import Constant
 
-__all__ = [
-    "Path", "is_real", "walk", "get", "put", "groups", "label", "likeness", "copied", "same",
-]  # fmt: skip
+__all__ = ["Path", "is_real", "walk", "get", "put", "groups", "copied", "same", "label", "likeness"]
 
 Path = tuple[Any, ...]
 
@@ -60,14 +58,13 @@ def children(thing: Any) -> list[tuple[Any, Any]]:
         return list(enumerate(thing)) if len(thing) <= 1000 else []
     if isinstance(thing, LEAF) or type(thing).__module__.split(".")[0] in ("numpy", "builtins"):
         return []
-    slots = [s for k in type(thing).__mro__ for s in _slots(k) if hasattr(thing, s)]
+    slots = [s for kind in type(thing).__mro__ for s in _slots(kind) if hasattr(thing, s)]
     return [*getattr(thing, "__dict__", {}).items(), *((s, getattr(thing, s)) for s in slots)]
 
 
 def _slots(kind: type) -> list[str]:
     slots = kind.__dict__.get("__slots__", ())
-    named = [slots] if isinstance(slots, str) else list(slots)
-    return [s for s in named if s not in ("__dict__", "__weakref__")]
+    return [s for s in ([slots] if isinstance(slots, str) else slots) if not s.startswith("__")]
 
 
 def get(thing: Any, path: Path) -> Any:
@@ -90,18 +87,16 @@ def put(thing: Any, path: Path, value: Any) -> None:
 
 def groups(thing: Any) -> list[list[Path]]:
     """The ways to each array; several where one memory is reached under several names."""
-    found: list[tuple[np.ndarray, list[Path]]] = []
+    found: list[list[Path]] = []
     for path, a in walk(thing):
         if not isinstance(a, np.ndarray) or not a.size:
             continue
-        known = next((paths for b, paths in found if a is b or np.shares_memory(a, b)), None)
+        known = next((ps for ps in found if np.shares_memory(a, get(thing, ps[0]))), None)
         if known is None:
-            found.append((a, [path]))
-        elif get(thing, known[0]).size < a.size:  # the whole before its parts
-            known.insert(0, path)
-        else:
-            known.append(path)
-    return [paths for _, paths in found]
+            found.append([path])
+        else:  # the whole before its parts
+            known.insert(0 if get(thing, known[0]).size < a.size else len(known), path)
+    return found
 
 
 def _uncopyable(thing: Any, depth: int = 4) -> dict[int, Any]:
@@ -145,7 +140,8 @@ def label(thing: Any, path: Path) -> str:
 def likeness(name: str, path: Path) -> int:
     """Does the last name on the way to an array say that it is the gradient of name?
 
-    3 for dW, grad_W, W_grad, dL_dW, grads["W"], W.grad; 2 for a word of the same meaning; else 0.
+    3 for dW, grad_W, W_grad, dL_dW, grads["W"], W.grad; 2 for a word of the same meaning; 1 for
+    the end of the name; else 0.
     """
     own = _word(name.rsplit(".", 1)[-1])
     words = [_word(str(key)) for key in path]
@@ -159,11 +155,15 @@ def likeness(name: str, path: Path) -> int:
         bases += [w for w in match.groups() if w]
     if len(words) > 1 and re.fullmatch(r"_?(grad\w*|g|d|delta|diff)", words[-1]):
         bases.append(words[-2])
+    bases = [b.strip("_") for b in bases]
     if "[" in own:  # params[0] and grads[0]
         return 3 * (inside and own.rsplit("[", 1)[-1] == f"{words[-1]}]")
-    if own in [b.strip("_") for b in bases]:
+    if own in bases:
         return 3
-    return 2 if any({own, b.strip("_")} <= kin for b in bases for kin in KIN) else 0
+    if any({own, b} <= kin for b in bases for kin in KIN):
+        return 2
+    plain = [b.replace("_", "") for b in bases]  # dLogVar for t_log_var
+    return int(any(len(b) > 3 and own.replace("_", "").endswith(b) for b in plain))
 
 
 def _word(key: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from gradcheck import CannotCheck, check_function, check_layer
 from gradcheck.__main__ import check_file
+from gradcheck.case import Constant
 from gradcheck.yours import Options
 
 RNG = np.random.default_rng(0)
@@ -581,9 +582,16 @@ class Differentiates:
         return x @ self.W
 
 
-def test_29_an_autograd_differentiates_itself(monkeypatch):
-    report = check_layer(Differentiates(), (5, 3))
-    assert report and names(report) == ["X", "layer.W"]
+def test_29_an_autograd_is_checked_as_the_message_says(monkeypatch):
+    with pytest.raises(CannotCheck, match=r"no backward method.*of a Tensor, say --forward 'layer"):
+        check_layer(Differentiates(), (5, 3))
+    code = {
+        "forward": "layer(Tensor(X)).data",
+        "backward": "(layer(Tensor(X)) * Tensor(dY)).sum().backward()",
+    }
+    X = RNG.normal(size=(5, 3)).view(Constant)
+    report = check_layer(Differentiates(), X, accumulates=True, **code)
+    assert report and names(report) == ["W"]
     right = Tensor.__matmul__
 
     def wrong(self, o):
@@ -591,7 +599,7 @@ def test_29_an_autograd_differentiates_itself(monkeypatch):
         return Tensor(out.data, out.parents, lambda g: (g @ o.data.T, self.data.T @ g / len(g)))
 
     monkeypatch.setattr(Tensor, "__matmul__", wrong)
-    assert not check_layer(Differentiates(), (5, 3))["layer.W"].ok
+    assert not check_layer(Differentiates(), X, accumulates=True, **code)["W"].ok
 
 
 def test_code_says_what_cannot_be_guessed(file):

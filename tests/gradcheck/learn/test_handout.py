@@ -6,10 +6,18 @@ import re
 import pytest
 
 from gradcheck.core import CannotCheck
-from gradcheck.learn.drill import plantable, repair
-from gradcheck.learn.handout import blanks_of, chosen, handout, solved, target_of, write
+from gradcheck.learn.handout import (
+    chosen,
+    handout,
+    numbered,
+    plantable,
+    repair,
+    solved,
+    target_of,
+)
 from gradcheck.learn.units import STEP, UNITS
 from gradcheck.ours.equations import EQUATIONS, places, source
+from gradcheck.plants.commands import write
 
 TARGETS = ("functional", "net", "cnn")
 FILES = {"functional": "functional_net.py", "net": "net.py", "cnn": "cnn"}
@@ -32,9 +40,9 @@ def test_no_handout_contains_a_solution_line(target):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_line_that_carries_a_number_is_a_blank_and_all_else_stands(target):
-    blanks = blanks_of(handout(target))
+    blanks = numbered(handout(target))[True]
     assert {equation for equation, _ in blanks} == set(EQUATIONS)
-    assert not blanks_of(solved(target))
+    assert not numbered(solved(target))[True]
     rows = solved(target).splitlines()
     kept = [row for row in handout(target).splitlines() if row in rows]
     assert len(kept) > 0.9 * len(rows)
@@ -58,8 +66,8 @@ def test_the_files_are_python_and_say_what_they_are(target):
 
 
 def test_some_equations_layers_or_chapters_can_be_chosen():
-    assert {e for e, _ in blanks_of(handout("functional", "E5,E6"))} == {"E5", "E6"}
-    assert {f for _, f in blanks_of(handout("cnn", "pooling"))} == {
+    assert {e for e, _ in numbered(handout("functional", "E5,E6"))[True]} == {"E5", "E6"}
+    assert {f for _, f in numbered(handout("cnn", "pooling"))[True]} == {
         "MaxPool2D.forward", "MaxPool2D.backward", "AvgPool2D.forward", "AvgPool2D.backward",
     }  # fmt: skip
     assert chosen("net", "TanhLayer.E8") == {("E8", "TanhLayer")}

@@ -52,6 +52,14 @@ def test_a_wrong_line_is_told_with_the_table_and_its_name(tmp_path):
     assert "1/batch" in said and "E6    backward       right" in said and "10 of 12 right" in said
 
 
+def test_a_line_of_two_is_told_though_the_other_is_blank(tmp_path):
+    text = handout("functional", "E5").replace("dW2 = ...", "dW2 = dlogits.T @ A1")
+    found = marks_of(tmp_path, text)
+    mark = next(m for m in found if m.equation == "E5")
+    assert mark.verdict == "not yet" and "the transpose of the right gradient" in mark.says[-1]
+    assert not any(m.says for m in marks_of(tmp_path, handout("functional")))
+
+
 def test_an_error_is_told_with_line_and_source(tmp_path):
     text = solved("functional").replace("A1 = np.maximum(Z1, 0)", "A1 = np.maximun(Z1, 0)")
     found = marks_of(tmp_path, text)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gradcheck.__main__ import main
-from gradcheck.learn import drill
 from gradcheck.learn.handout import solved
+from gradcheck.plants import commands
 from gradcheck.plants.mistakes import PLANTS
 
 
@@ -31,7 +31,7 @@ def test_the_offers_do_not_give_the_answer_away():
     """As many of the five as there are lie in the function that is broken."""
     alone = 0
     for seed in range(300):
-        plant, offered = drill.choices(["functional", "net", "cnn"], np.random.default_rng(seed))
+        plant, offered = commands.choices(["functional", "net", "cnn"], np.random.default_rng(seed))
         assert plant in offered and len({p.name for p in offered}) == 5
         near = sum(p.function == plant.function and p.file == plant.file for p in offered)
         there = sum(p.function == plant.function and p.file == plant.file for p in PLANTS)
@@ -45,12 +45,12 @@ def test_the_offers_do_not_give_the_answer_away():
 def test_a_round_counts_hints_and_explains():
     plant = next(p for p in PLANTS if p.name == "functional-dW1-twice")
     said, replies = [], iter(["h", "h", "a"])
-    points = drill.play(plant, [plant, *PLANTS[:4]], lambda _: next(replies), said.append)
+    points = commands.play(plant, [plant, *PLANTS[:4]], lambda _: next(replies), said.append)
     text = "\n".join(said)
     assert points == 1 and "look at layer 1" in text and "counted twice" in text
     assert plant.story in text and "no known pattern" not in text
     said.clear()
-    assert drill.play(plant, [PLANTS[0], plant], lambda _: "a", said.append) == 0
+    assert commands.play(plant, [PLANTS[0], plant], lambda _: "a", said.append) == 0
     assert "It was b, 0 points" in "\n".join(said)
 
 
