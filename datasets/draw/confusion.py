@@ -5,20 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.draw.canvas import (
-    BLUES,
-    FAINT,
-    INK,
-    ORANGES,
-    Integers,
-    Pixels,
-    Sheet,
-    coloured,
-    ink_on,
-    labels,
-    shortened,
-    wide,
-)
+from datasets.draw.canvas import Integers, Sheet, labels, shortened, wide
+from datasets.draw.colours import BLUES, FAINT, INK, ORANGES, Pixels, coloured, ink_on
 
 __all__ = ["confusion_picture"]
 

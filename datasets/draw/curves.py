@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.draw.canvas import BLUE, FAINT, GRID, INK, ORANGE, Array, Sheet, ticks
+from datasets.draw.canvas import Array, Sheet, ticks
+from datasets.draw.colours import BLUE, FAINT, GRID, INK, ORANGE
 
 __all__ = ["curves"]
 
