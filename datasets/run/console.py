@@ -18,16 +18,9 @@ from datasets import many
 from datasets.store.files import printable
 
 __all__ = [
-    "CONTEXT",
-    "SETTINGS",
-    "option",
-    "number",
-    "program",
-    "say",
-    "warn",
-    "one_line_errors",
+    "CONTEXT", "SETTINGS", "option", "number", "program", "say", "warn", "one_line_errors",
     "run",
-]
+]  # fmt: skip
 
 ROOT = Path(__file__).resolve().parents[2]
 
