@@ -70,7 +70,7 @@ def own(
         help="Give up after so long.  [default: 60]")] = 60,
     as_json: Json = False,
     seed: Seed = 0,
-    accumulates: Annotated[bool, option("--accumulates", help="", hidden=True)] = False,
+    accumulates: Annotated[bool, option("--accumulates", help="Gradients add up.")] = False,
 ) -> None:  # fmt: skip
     """Check a layer, a loss or a pair of functions."""
     from gradcheck.yours import Options
