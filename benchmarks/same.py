@@ -59,6 +59,18 @@ def accuracy(weights: list[Array], X: Array, y: Array) -> float:
     return functional_net.accuracy(functional_net.Params(*map(np.atleast_2d, weights)), X, y)
 
 
+def compared(found: dict[str, tuple[list[float], list[Array]]]) -> bool:
+    """A line for the losses and for each array: are they the same?"""
+    good, arrays = True, [[np.array(losses), *own] for losses, own in found.values()]
+    print(f"{'array':8}{'shape':>12}{'net':>12}{'cnn':>12}  verdict")
+    for name, first, *others in zip(("losses", *ARRAYS), *arrays, strict=True):
+        apart = [difference(first, other) for other in others]
+        good &= max(apart) < 1e-10
+        verdict = "same" if max(apart) < 1e-10 else "DIFFERENT"
+        print(f"{name:8}{first.shape!s:>12}{apart[0]:12.1e}{apart[1]:12.1e}  {verdict}")
+    return good
+
+
 def main(
     hidden_neurons: Annotated[int, typer.Option(min=1, help="Of the hidden layer.")] = 100,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = 20,
@@ -68,16 +80,8 @@ def main(
     """Train one network in all three implementations and compare the weights array by array."""
     data = load_mnist()
     X, y = data[0].astype(np.float64), data[1].astype(np.float64)
-    found = trajectories(X, y, hidden_neurons, batch_size, seed, steps)
-    compared = {name: [np.array(losses), *own] for name, (losses, own) in found.items()}
-    good = True
     print(f"float64, {steps} steps: the largest difference from functional_net")
-    print(f"{'array':8}{'shape':>12}{'net':>12}{'cnn':>12}  verdict")
-    for name, first, *others in zip(("losses", *ARRAYS), *compared.values(), strict=True):
-        apart = [difference(first, other) for other in others]
-        good &= max(apart) < 1e-10
-        verdict = "same" if max(apart) < 1e-10 else "DIFFERENT"
-        print(f"{name:8}{first.shape!s:>12}{apart[0]:12.1e}{apart[1]:12.1e}  {verdict}")
+    good = compared(trajectories(X, y, hidden_neurons, batch_size, seed, steps))
     found = trajectories(*data[:2], hidden_neurons, batch_size, seed)
     print("float32, one epoch: test accuracy")
     accuracies = [accuracy(weights, *data[2:]) for _, weights in found.values()]

@@ -12,18 +12,6 @@ from datasets.store.weights import Weights, load_weights, save_weights
 from datasets.toys import blobs, spirals, xor
 
 __all__ = [
-    "MNIST",
-    "load_mnist",
-    "load_data",
-    "load_images",
-    "one_hot",
-    "minibatches",
-    "Schedule",
-    "at_epoch",
-    "xor",
-    "spirals",
-    "blobs",
-    "Weights",
-    "save_weights",
-    "load_weights",
-]
+    "MNIST", "load_mnist", "load_data", "load_images", "one_hot", "minibatches", "Schedule",
+    "at_epoch", "xor", "spirals", "blobs", "Weights", "save_weights", "load_weights",
+]  # fmt: skip

@@ -11,17 +11,9 @@ import numpy.typing as npt
 from datasets.schedules import Schedule, at_epoch, number, short
 
 __all__ = [
-    "samples",
-    "rows",
-    "targets",
-    "rates",
-    "count",
-    "training",
-    "undone_if_diverging",
-    "loss",
-    "weights",
-    "kind",
-]
+    "samples", "rows", "targets", "rates", "count", "training", "undone_if_diverging", "loss",
+    "weights", "kind",
+]  # fmt: skip
 
 Array = npt.NDArray[np.floating]
 

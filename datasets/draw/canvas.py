@@ -1,7 +1,4 @@
-"""What the pictures are drawn with: paper, colours, names that the font has, round numbers.
-
-The colours are told apart with any colour vision: blue against orange, light against dark.
-"""
+"""What the pictures are drawn with: a sheet of paper, names that the font has, round numbers."""
 
 import math
 import re
@@ -14,26 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from datasets.draw.colours import INK, PAPER, Colour, Pixels, coloured
 from datasets.store.files import atomic
 
-__all__ = [
-    "Array", "Integers", "Pixels", "Sheet", "wide", "shortened", "labels", "ticks", "coloured",
-    "ink_on", "PAPER", "INK", "FAINT", "GRID", "BLUE", "ORANGE", "SIGNED", "BLUES", "ORANGES",
-]  # fmt: skip
+__all__ = ["Array", "Integers", "Pixels", "Sheet", "wide", "shortened", "labels", "ticks"]
 
 Array = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]
-Pixels = npt.NDArray[np.uint8]
-Colour = tuple[int, int, int]
-
-PAPER, INK, FAINT, GRID = (255, 255, 255), (34, 34, 34), (110, 110, 110), (225, 225, 225)
-BLUE, ORANGE = (0, 90, 170), (205, 85, 0)
-
-# Anchors at equal distances; the colours between are mixed.
-SIGNED = ((10, 50, 110), (90, 155, 215), (250, 250, 250), (240, 155, 65), (140, 55, 0))
-BLUES = ((215, 230, 248), (90, 155, 215), (10, 50, 110))
-ORANGES = ((253, 232, 205), (240, 155, 65), (140, 55, 0))
-
 LIGATURES = str.maketrans({"\u00df": "ss", "\u00e6": "ae", "\u00f8": "o", "\u0142": "l"})
 ACCENTS = "[\u0300-\u036f]"  # that follow the letter they stand on
 
@@ -111,17 +95,3 @@ def ticks(low: float, high: float, n: int) -> list[float]:
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(k * step, 12) for k in range(first, last + 1)]
-
-
-def coloured(
-    values: Sequence[float] | npt.NDArray[np.floating], anchors: Sequence[Colour]
-) -> Pixels:
-    """Values from 0 to 1, of any shape (...), as colours (..., 3) between the anchors."""
-    places = np.linspace(0, 1, len(anchors))
-    channels = [np.interp(values, places, channel) for channel in zip(*anchors, strict=True)]
-    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
-
-
-def ink_on(colour: Sequence[int]) -> Colour:
-    """Black or white, whichever is read more easily on a colour."""
-    return INK if np.dot(colour, (0.3, 0.59, 0.11)) > 125 else PAPER

@@ -5,20 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.draw.canvas import (
-    BLUES,
-    FAINT,
-    INK,
-    ORANGES,
-    Integers,
-    Pixels,
-    Sheet,
-    coloured,
-    ink_on,
-    labels,
-    shortened,
-    wide,
-)
+from datasets.draw.canvas import Integers, Sheet, labels, shortened, wide
+from datasets.draw.colours import BLUES, FAINT, INK, ORANGES, Pixels, coloured, ink_on
 
 __all__ = ["confusion_picture"]
 
@@ -49,8 +37,7 @@ def confusion_picture(
     said = labels(names)
     table = Table(title, _counts(truth, guess, classes, K), [said[k] for k in classes])
     table.cells()
-    table.names()
-    table.totals(np.bincount(truth, minlength=K)[classes])
+    table.names(np.bincount(truth, minlength=K)[classes])
     table.scales()
     table.sheet.save(path)
 
@@ -104,27 +91,26 @@ class Table:
             text = _short(int(self.counts[row, column]), cell - 2, size)
             self.sheet.write(x, y, text, size, ink_on(shades[row, column]), "mm")
 
-    def names(self) -> None:
-        for k in self._every():
-            at, name = k * self.cell + self.cell // 2, shortened(self.said[k], 190, self.size)
-            self.sheet.write(self.left - 8, self.top + at, name, self.size, INK, "rm")
+    def names(self, pictures: Integers) -> None:
+        """Beside its row and over its column; at the end of a row how many pictures (k,) it has."""
+        end, size = self.right + 124, self.size
+        for x, word in ((end - 64, "pictures"), (end, "right")):
+            self.sheet.write(x, self.top - 6, word, 13, FAINT, "rs")
+        for k in range(
+            0, len(self.said), -(-12 // self.cell)
+        ):  # every third, or so, where cells are small
+            at, name = k * self.cell + self.cell // 2, shortened(self.said[k], 190, size)
+            self.sheet.write(self.left - 8, self.top + at, name, size, INK, "rm")
             if self.flat:
-                self.sheet.write(self.left + at, self.top - 6, name, self.size, INK, "ms")
+                self.sheet.write(self.left + at, self.top - 6, name, size, INK, "ms")
             else:
-                self.sheet.write_upwards(self.left + at, self.top - 6, name, self.size)
+                self.sheet.write_upwards(self.left + at, self.top - 6, name, size)
+            y, n = self.top + (k + 0.5) * self.cell, int(pictures[k])
+            part = f"{self.counts[k, k] / n:.1%}" if n else "-"
+            self.sheet.write(end - 64, y, f"{n:,}", size, INK, "rm")
+            self.sheet.write(end, y, part, size, INK, "rm")
         self.sheet.write(self.left, 60, "taken for", 15, FAINT)
         self.sheet.write_upwards(22, self.top + wide("truth", 15), "truth", 15, FAINT)
-
-    def totals(self, pictures: Integers) -> None:
-        """At the end of each row: how many pictures (k,) there are, and how many were right."""
-        middle, end = self.right + 60, self.right + 124
-        self.sheet.write(middle, self.top - 6, "pictures", 13, FAINT, "rs")
-        self.sheet.write(end, self.top - 6, "right", 13, FAINT, "rs")
-        for k in self._every():
-            y, n = self.top + (k + 0.5) * self.cell, int(pictures[k])
-            self.sheet.write(middle, y, f"{n:,}", self.size, INK, "rm")
-            part = f"{self.counts[k, k] / n:.1%}" if n else "-"
-            self.sheet.write(end, y, part, self.size, INK, "rm")
 
     def scales(self) -> None:
         """What the colours mean, at the foot."""
@@ -138,10 +124,6 @@ class Table:
             self.sheet.write(x + 120, y + 18, f"{most:,}", 12, FAINT, "ra")
             x += 160
         self.sheet.write(x, y + 7, "(logarithmic)", 13, FAINT, "lm")
-
-    def _every(self) -> range:
-        # Where cells are smaller than letters, every third name, or so.
-        return range(0, len(self.said), -(-12 // self.cell))
 
 
 def _shades(counts: Integers) -> Pixels:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from datasets.draw.canvas import BLUE, FAINT, GRID, INK, ORANGE, Array, Colour, Sheet, ticks
+from datasets.draw.canvas import Array, Sheet, ticks
+from datasets.draw.colours import BLUE, FAINT, GRID, INK, ORANGE
 
 __all__ = ["curves"]
 
@@ -27,7 +27,7 @@ def curves(history: Sequence[Mapping[str, float | None]], path: str | Path) -> N
     sheet = Sheet(1000, 390, fine=4)
     for left, what in ((76, "loss"), (576, "accuracy")):
         lines = {  # (epochs,) each, nan where there is no value
-            name: np.array([_finite(row.get(prefix + what)) for row in history])
+            name: _finite([row.get(prefix + what) for row in history])
             for name, prefix in PREFIX.items()
             if any(prefix + what in row for row in history)
         }
@@ -35,84 +35,79 @@ def curves(history: Sequence[Mapping[str, float | None]], path: str | Path) -> N
     sheet.save(path)
 
 
-def _finite(value: float | None) -> float:
-    return float(value) if value is not None and np.isfinite(value) else np.nan
+def _finite(values: Sequence[float | None]) -> Array:
+    found = np.array([np.nan if value is None else value for value in values], np.float64)
+    return np.where(np.isfinite(found), found, np.nan)
 
 
-class Axis(NamedTuple):
-    """Values at the ends of an axis, and the pixels where these lie."""
-
-    low: float
-    high: float
-    first: int
-    last: int
-
-    def at(self, values: Array) -> Array:
-        share = (values - self.low) / (self.high - self.low)
-        return self.first + share * (self.last - self.first)
-
-
-def _axis(values: Array, first: int, last: int, margin: float, alone: float) -> Axis:
+def _span(values: Array, margin: float, alone: float) -> tuple[float, float]:
     # From the least to the greatest and a little more, or alone to both sides of one value.
     values = values[np.isfinite(values)]
     low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
     room = margin * (high - low) or alone * abs(high) or 1.0
-    return Axis(low - room, high + room, first, last)
+    return low - room, high + room
 
 
 def _panel(sheet: Sheet, left: int, what: str, epochs: Array, lines: dict[str, Array]) -> None:
-    x = _axis(epochs, left, left + W, 0.04, 1.0)
-    y = _axis(np.concatenate([*lines.values(), []]), BOTTOM, TOP, 0.06, 0.1)
-    y = y._replace(low=max(y.low, 0.0))
-    _grid(sheet, epochs, x, y, "%" if what == "accuracy" else "")
+    low, high = _span(np.concatenate([*lines.values(), []]), 0.06, 0.1)
+    low, percent = max(low, 0.0), what == "accuracy"
+    x = np.interp(epochs, _span(epochs, 0.04, 1.0), (left, left + W))
+    _levels(sheet, left, low, high, percent)
+    _epochs(sheet, left, epochs, x)
     sheet.write(left, 16, what, 20)
-    sheet.write(left + W / 2, BOTTOM + 30, "epoch", 14, FAINT, "ma")
-    for name, values in lines.items():
-        points = np.column_stack([x.at(epochs), y.at(values)])
-        for piece in np.split(points, np.flatnonzero(np.isnan(values))):
-            _line(sheet, piece[~np.isnan(piece[:, 1])], name)
-        every = -(-len(points) // 25)  # no crowd of marks
-        for point in points[::every][np.isfinite(values[::every])]:
-            _mark(sheet, point, name)
-        _line(sheet, np.array([[left, 54.0], [left + 40, 54.0]]), name)  # the legend
-        _mark(sheet, np.array([left + 20, 54.0]), name)
+    for i, (name, values) in enumerate(lines.items()):
+        points = np.column_stack([x, np.interp(values, (low, high), (BOTTOM, TOP))])
+        _curve(sheet, points, name)
+        begin = left + 200 * i  # the legend
+        _curve(sheet, np.array([[begin, 54], [begin + 20, 54], [begin + 40, 54]]), name, [1])
         known = values[np.isfinite(values)]
-        last = format(known[-1], ".2%" if what == "accuracy" else ".4g") if len(known) else "-"
-        sheet.write(left + 48, 54, f"{name}, last {last}", 14, INK, "lm")
-        left += 200
+        last = format(known[-1], ".2%" if percent else ".4g") if len(known) else "-"
+        sheet.write(begin + 48, 54, f"{name}, last {last}", 14, INK, "lm")
 
 
-def _grid(sheet: Sheet, epochs: Array, x: Axis, y: Axis, percent: str) -> None:
-    rounds = np.array(ticks(y.low, y.high, 5))
+def _levels(sheet: Sheet, left: int, low: float, high: float, percent: bool) -> None:
+    # A line in grey for each round value, which stands at its left.
+    rounds = np.array(ticks(low, high, 5))
     step = min(np.diff(rounds), default=1.0) * (100 if percent else 1)
     digits = max(0, -int(np.floor(np.log10(step) + 1e-9)))  # that tell round values apart
-    form = f".{digits}{percent or 'f'}" if 1e-5 < step < 1e6 else ".3g"
-    for value, height in zip(rounds, y.at(rounds), strict=True):
-        sheet.line([x.first, height, x.last, height], GRID, 1)
-        sheet.write(x.first - 10, height, format(value, form), 13, INK, "rm")
-    sheet.line([x.first, BOTTOM, x.last, BOTTOM], INK, 1)
-    rounds = np.array([tick for tick in ticks(epochs.min(), epochs.max(), 8) if tick % 1 == 0])
-    for epoch, place in zip(rounds, x.at(rounds), strict=True):
-        sheet.line([place, BOTTOM, place, BOTTOM + 5], INK, 1)
-        sheet.write(place, BOTTOM + 10, f"{epoch:.0f}", 13, INK, "ma")
+    form = f".{digits}{'%' if percent else 'f'}" if 1e-5 < step < 1e6 else ".3g"
+    for value in rounds:
+        y = float(np.interp(value, (low, high), (BOTTOM, TOP)))
+        sheet.line([left, y, left + W, y], GRID, 1)
+        sheet.write(left - 10, y, format(value, form), 13, INK, "rm")
 
 
-def _line(sheet: Sheet, points: Array, name: str) -> None:
-    # Through points (n, 2); dashes are measured along the line, however short its pieces.
+def _epochs(sheet: Sheet, left: int, epochs: Array, x: Array) -> None:
+    sheet.line([left, BOTTOM, left + W, BOTTOM], INK, 1)
+    for epoch in ticks(epochs.min(), epochs.max(), 8):
+        if epoch % 1 == 0:
+            place = float(np.interp(epoch, epochs, x))
+            sheet.line([place, BOTTOM, place, BOTTOM + 5], INK, 1)
+            sheet.write(place, BOTTOM + 10, f"{epoch:.0f}", 13, INK, "ma")
+    sheet.write(left + W / 2, BOTTOM + 30, "epoch", 14, FAINT, "ma")
+
+
+def _curve(sheet: Sheet, points: Array, name: str, marked: Sequence[int] | None = None) -> None:
+    # A line through points (n, 2), interrupted at nan, with marks on it, but no crowd of them.
+    own = name == "training"
+    colour, shape = (BLUE, sheet.pen.ellipse) if own else (ORANGE, sheet.pen.rectangle)
+    known = ~np.isnan(points[:, 1])
+    for piece in np.split(points, np.flatnonzero(~known)):
+        for part in _dashes(piece[~np.isnan(piece[:, 1])], *((np.inf, np.inf) if own else (7, 11))):
+            sheet.line(part.ravel(), colour, 2)
+    every = range(0, len(points), -(-len(points) // 25))
+    for i in every if marked is None else marked:
+        if known[i]:
+            corners = np.concatenate([points[i] - 4, points[i] + 4]) * sheet.fine
+            shape(corners.tolist(), colour)
+
+
+def _dashes(points: Array, dash: float, step: float) -> list[Array]:
+    # Parts of a line through points (n, 2), measured along it, however short its pieces.
     length = np.r_[0, np.hypot(*np.diff(points, axis=0).T).cumsum()]
-    dash, step = (np.inf, np.inf) if name == "training" else (7, 11)
+    parts = []
     for start in np.arange(0, length[-1], step) if len(points) > 1 else ():
         end = min(start + dash, length[-1])
         at = np.array([start, *length[(length > start) & (length < end)], end])
-        piece = np.column_stack([np.interp(at, length, points[:, k]) for k in (0, 1)])
-        sheet.line(piece.ravel(), _colour(name), 2)
-
-
-def _mark(sheet: Sheet, point: Array, name: str) -> None:
-    shape = sheet.pen.ellipse if name == "training" else sheet.pen.rectangle
-    corners = np.concatenate([point - 4, point + 4]) * sheet.fine
-    shape(corners.tolist(), _colour(name))
-
-
-def _colour(name: str) -> Colour:
-    return BLUE if name == "training" else ORANGE
+        parts.append(np.column_stack([np.interp(at, length, points[:, k]) for k in (0, 1)]))
+    return parts

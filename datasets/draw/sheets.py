@@ -7,21 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from datasets.draw.canvas import (
-    BLUE,
-    FAINT,
-    INK,
-    ORANGE,
-    SIGNED,
-    Array,
-    Integers,
-    Pixels,
-    Sheet,
-    coloured,
-    labels,
-    shortened,
-    wide,
-)
+from datasets.draw.canvas import Array, Integers, Sheet, labels, shortened, wide
+from datasets.draw.colours import BLUE, FAINT, INK, ORANGE, SIGNED, Pixels, coloured
 
 __all__ = ["weights_sheet", "filters_sheet", "mistakes_sheet"]
 

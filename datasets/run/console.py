@@ -18,16 +18,9 @@ from datasets import many
 from datasets.store.files import printable
 
 __all__ = [
-    "CONTEXT",
-    "SETTINGS",
-    "option",
-    "number",
-    "program",
-    "say",
-    "warn",
-    "one_line_errors",
+    "CONTEXT", "SETTINGS", "option", "number", "program", "say", "warn", "one_line_errors",
     "run",
-]
+]  # fmt: skip
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -140,7 +133,8 @@ def _innermost(traceback: TracebackType | None) -> tuple[str, int]:
 
 def run(command: Callable[..., Any]) -> None:
     """Run a typer app, or a function as one; nothing that a user hands in ends in a traceback."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # see datasets/start.py
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # set by datasets/start.py
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks appears as an escape

@@ -12,13 +12,15 @@ STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if ha
 class Interrupts:
     """with Interrupts() as interrupts: inside, a signal ends the run, at once or after a step.
 
-    While training is True the signal only sets pending; a second one ends the run at once.
+    While training is True the signal only sets pending; a second one ends the run at once. What
+    is ignored from outside, as SIGHUP after nohup, stays so.
     """
 
     training = pending = False
 
     def __enter__(self) -> "Interrupts":
-        self._before = {stop: signal.signal(stop, self._arrived) for stop in STOPS}
+        heard = [stop for stop in STOPS if signal.getsignal(stop) is not signal.SIG_IGN]
+        self._before = {stop: signal.signal(stop, self._arrived) for stop in heard}
         return self
 
     def __exit__(self, *_: Any) -> None:

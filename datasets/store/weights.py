@@ -22,14 +22,9 @@ from datasets.store.files import printable
 from datasets.store.hdf5 import File, write_h5
 
 __all__ = [
-    "Weights",
-    "About",
-    "save_weights",
-    "load_weights",
-    "load_net",
-    "load_checkpoint",
+    "Weights", "About", "save_weights", "load_weights", "load_net", "load_checkpoint",
     "match_weights",
-]
+]  # fmt: skip
 
 Array = npt.NDArray[np.floating]
 LAYER = r"layer_\d{1,4}"

@@ -84,9 +84,8 @@ def package() -> str:
             if imported and not code.startswith("from cnn"):
                 imports[code] = None
             if imported or node is tree.body[0] or code.startswith("__all__"):
-                rows[node.lineno - 1 : node.end_lineno] = [""] * len(
-                    rows[node.lineno - 1 : node.end_lineno]
-                )
+                for n in range(node.lineno - 1, node.end_lineno or 0):
+                    rows[n] = ""
         kept = re.sub(r"\n{4,}", "\n\n\n", "\n".join(rows)).strip("\n")
         bodies.append(f"# === {name} {'=' * (72 - len(name))}\n\n\n{kept}\n")
     alias = "kernels = sys.modules[__name__]  # a file of its own in cnn/"
@@ -97,7 +96,7 @@ def package() -> str:
 def without(text: str, name: str) -> str:
     """The text without a function: it would give an answer away."""
     rows = text.splitlines()
-    for owner, node in functions_of(text).items():
+    for owner, node in reversed(functions_of(text).items()):
         if owner.split(".")[-1] == name:
             del rows[node.lineno - 1 : (node.end_lineno or 0) + (1 if "." in owner else 2)]
     return "\n".join(rows).replace(f'"{name}", ', "") + "\n"

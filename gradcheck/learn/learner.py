@@ -56,6 +56,8 @@ class Learner:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             encoding="utf-8", errors="replace", env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         )  # fmt: skip
+        assert process.stdout
+        process.stdout.readline()  # it is there, and has not looked at the file yet
         threading.Thread(target=self.watch, args=[process], daemon=True).start()
         return process
 

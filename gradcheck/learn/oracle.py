@@ -167,14 +167,14 @@ def main() -> None:
     np.seterr(all="ignore")
     names: dict[str, Any] = {}
     scopes: dict[int, dict] = {}
+    print(file=answers, flush=True)
     for line in questions:
         try:
             names = names or load(path, blank)
             reply = {"out": answer(json.loads(line), names, scopes)}
         except BaseException as error:  # also SystemExit: the file may not end the process
             reply = trouble(error, path)
-        answers.write(json.dumps(reply) + "\n")
-        answers.flush()
+        print(json.dumps(reply), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from gradcheck.plants.plant import Plant
 __all__ = ["Submission", "submissions", "agrees", "proof"]
 
 
-SECONDS = 24.0  # for one file; it may loop
+SECONDS = 40.0  # for one file; it may loop
 ALL, NONE, SOME = "all right", "none right", "some wrong"
 
 
@@ -117,7 +117,7 @@ CHEATS = {  # what is put at the end of an untouched hand-out
     "starts a program": "import subprocess\nsubprocess.run(['python', '-c', 'pass'])",
     "removes our files": f"import os\nos.remove({HOME} + '/gradcheck/core.py')",
     "patches numpy": "import numpy as np\nnp.allclose = lambda *a, **k: True\nnp.asarray = lambda *a, **k: 0",
-    "answers itself": "import os\nfor k in range(3, 30):\n    try: os.write(k, b'[{\"dict\": {}}]\\n' * 99)\n    except OSError: pass",
+    "answers itself": "import os\nfor k in range(3, 30):\n    try: os.write(k, b'{\"out\": {\"Y\": 0, \"X\": null}}\\n' * 99)\n    except OSError: pass",
     "is always equal": "class Yes(float):\n    def __eq__(self, other): return True\nforward = backward = update = lambda *a, **k: Yes()",
     "zeros everywhere": "def forward(params, X): return [np.zeros((len(X), k)) for k in (7, 7, 4)]",
     "zeros": "def backward(params, X, Z1, A1, dlogits): return Params(*[0 * p for p in params])",

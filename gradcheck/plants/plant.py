@@ -8,6 +8,7 @@ import ast
 import difflib
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ class Plant:
         return (ROOT / self.file).read_text(encoding="utf-8")
 
 
+parsed = cache(ast.parse)  # one file carries many mistakes
+
 # --- the changed source -------------------------------------------------------
 
 
@@ -66,7 +69,7 @@ def find(tree: ast.AST, plant: Plant) -> Any:
 
 def mutate(source: str, plant: Plant) -> str:
     """The source with the mistake in it."""
-    node, lines = find(ast.parse(source), plant), source.splitlines(keepends=True)
+    node, lines = find(parsed(source), plant), source.splitlines(keepends=True)
     start, end = node.lineno - 1, node.end_lineno
     scope = "".join(lines[start:end])
     if (count := scope.count(plant.old)) != 1:

@@ -226,6 +226,18 @@ def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(
     assert history("whole.csv") == history("parts.csv")
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows knows no SIGHUP")
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_hangup_stops_a_run_unless_nohup_ignores_it(call, data, ignored, monkeypatch):
+    monkeypatch.setattr(Run, "note", pressing_ctrl_c(5, signal.SIGHUP))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        code, out, _ = call("net", "--data", data, "--batch_size", 10, "--epochs", 3)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert (not code and "epoch 3/3" in out) if ignored else code == 130
+
+
 @pytest.fixture
 def stopped(call, data, monkeypatch):
     """A checkpoint of net.py within its second epoch, in batches of 10."""

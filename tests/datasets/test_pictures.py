@@ -8,20 +8,8 @@ import pytest
 from PIL import Image
 
 from datasets.draw import confusion
-from datasets.draw.canvas import (
-    BLUE,
-    BLUES,
-    ORANGE,
-    ORANGES,
-    PAPER,
-    SIGNED,
-    coloured,
-    ink_on,
-    labels,
-    shortened,
-    ticks,
-    wide,
-)
+from datasets.draw.canvas import labels, shortened, ticks, wide
+from datasets.draw.colours import BLUE, BLUES, ORANGE, ORANGES, PAPER, SIGNED, coloured, ink_on
 from datasets.draw.confusion import confusion_picture
 from datasets.draw.curves import curves
 from datasets.draw.sheets import filters_sheet, mistakes_sheet, weights_sheet
