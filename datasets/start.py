@@ -19,5 +19,5 @@ def is_command(words: list[str]) -> bool:
     return os.path.abspath(first) in PROGRAMS or (first == "-m" and second in MODULES)
 
 
-if is_command(sys.orig_argv) and _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+if is_command(sys.orig_argv):
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)

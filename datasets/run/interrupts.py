@@ -12,14 +12,15 @@ STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if ha
 class Interrupts:
     """with Interrupts() as interrupts: inside, a signal ends the run, at once or after a step.
 
-    While training is True the signal only sets pending; a second one ends the run at once. What
-    is ignored from outside, as SIGHUP after nohup, stays so.
+    While training is True the signal only sets pending; a second one ends the run at once. SIGHUP
+    stays ignored after nohup; SIGINT counts even where a script starts the run with & behind it.
     """
 
     training = pending = False
 
     def __enter__(self) -> "Interrupts":
-        heard = [stop for stop in STOPS if signal.getsignal(stop) is not signal.SIG_IGN]
+        ignored = {stop for stop in STOPS if signal.getsignal(stop) is signal.SIG_IGN}
+        heard = [stop for stop in STOPS if stop == signal.SIGINT or stop not in ignored]
         self._before = {stop: signal.signal(stop, self._arrived) for stop in heard}
         return self
 
