@@ -157,6 +157,18 @@ def summary(found: Times) -> str:
     return timing.table(head, lines)
 
 
+def one_thread(found: Times) -> str:
+    """PyTorch's time divided by that of the first of ours, one thread each."""
+    with_it = {name: times for name, times in found.items() if "PyTorch" in times}
+    ratios = [
+        f"{name} {timing.ratio(times['PyTorch'], next(iter(times.values()))):.2f}"
+        for name, times in with_it.items()
+    ]
+    return (
+        f"PyTorch takes all cores, ours one. One thread each: {', '.join(ratios) or 'no PyTorch'}."
+    )
+
+
 def details(times: Times) -> str:
     """Everybody's median, min and max."""
     head = ["workload", "who", "median", "min", "max", "takes so many times as long as the first"]
@@ -173,7 +185,8 @@ def write(path: Path, by_threads: dict[str, Times], quick: bool) -> None:
     text += [f"- {name}: {pick(name, quick).title}" for name in next(iter(by_threads.values()))]
     text += [f"\n## {HEADS[key]}\n\n{details(times)}" for key, times in by_threads.items()]
     if "default" in by_threads:
-        timing.put(path, "summary", summary(by_threads["default"]))
+        alike = f"\n\n{one_thread(by_threads['1'])}" if "1" in by_threads else ""
+        timing.put(path, "summary", summary(by_threads["default"]) + alike)
     timing.put(path, "times", "\n".join(text))
 
 

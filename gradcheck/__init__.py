@@ -83,5 +83,7 @@ def _inputs(inputs: tuple, seed: int) -> list:
         is_shape = isinstance(x, tuple) and all(isinstance(k, int) for k in x)
         if is_shape and min(x, default=1) < 1:
             raise CannotCheck(f"expected a shape of positive sizes, got {x}")
+        if isinstance(x, np.ndarray) and not x.size:
+            raise CannotCheck(f"expected an array with entries, got shape {x.shape}")
         arrays.append(Input(distinct_values(x, rng, 2.5) if is_shape else x, made=is_shape))
     return arrays

@@ -17,7 +17,7 @@ __all__ = ["say", "warn", "where", "told", "time_limit", "run", "SETTINGS", "LIB
 
 HERE = Path(__file__).resolve().parent
 LIBRARIES = tuple({str(Path(sysconfig.get_paths()[k]).resolve()) for k in ("stdlib", "purelib")})
-SETTINGS: dict[str, Any] = {  # of typer: plain ASCII help; --no-dx is understood as --no_dx
+SETTINGS: dict[str, Any] = {  # of typer: plain ASCII help; --batch-size is --batch_size
     "rich_markup_mode": None,
     "add_completion": False,
     "pretty_exceptions_enable": False,
@@ -86,6 +86,8 @@ def told(error: BaseException) -> str:
     frame = _frame(error)
     if frame and (frame.line or "").startswith("raise ValueError("):
         return said
+    if isinstance(error, OSError) and error.filename and not (frame and _is_theirs(frame.filename)):
+        return f"{error.filename}: {error.strerror}"
     return f"{where(error)}: {type(error).__name__}{': ' * bool(said)}{said}"
 
 

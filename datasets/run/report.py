@@ -85,8 +85,10 @@ def _tell(run: "Run", judged: Judged) -> None:
 
 
 def learnt_nothing(history: list[dict[str, float]], guess: Integers, K: int) -> str:
-    """A sentence on a run whose loss is not below log K, that of guessing, or ""."""
-    if not history or history[-1]["loss"] < 0.98 * np.log(K) or K < 2:
+    """A sentence on a run whose loss and accuracy are those of guessing, or ""."""
+    if not history or K < 2:
+        return ""
+    if history[-1]["loss"] < 0.98 * np.log(K) or history[-1]["accuracy"] > 1.5 / K:
         return ""
     one = len(set(guess.tolist())) == 1
     seen = "every image is taken for one class" if one else "it is no better than guessing"

@@ -82,8 +82,11 @@ def follow(file: Path, seconds: float, end: float = np.inf) -> int:
         now = file.stat().st_mtime_ns if file.is_file() else None
         if now is not None and now != seen:
             seen = now
-            if show(file, seconds):
-                return 0
+            try:
+                if show(file, seconds):
+                    return 0
+            except (CannotCheck, OSError) as error:
+                say(str(error))  # perhaps half saved: the next save counts
             left = f"{(end - time.monotonic()) / 60:.0f} minutes left, " if end < np.inf else ""
             say(f"({left}Ctrl-C ends)")
         time.sleep(0.3)

@@ -49,7 +49,7 @@ def text_target(path: Path) -> str | None:
 
 
 def grade(folder: Path, seconds: float = 60.0) -> Iterator[Graded]:
-    """The marks of each, in the order of their names, as many at once as there are processors."""
+    """The marks of each, in the order of their names, up to four at once."""
     found = list(submissions(folder))
     if not found:
         raise CannotCheck(f"{folder}: expected files or folders with submissions, got none")
@@ -70,7 +70,7 @@ def grade(folder: Path, seconds: float = 60.0) -> Iterator[Graded]:
 
 def in_parallel(call: Callable, *arguments: Iterable) -> Iterator:
     """The results of the calls, in order; what is marked runs in processes of its own."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         yield from pool.map(call, *arguments)
 
 

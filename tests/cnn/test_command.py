@@ -10,7 +10,7 @@ from PIL import Image
 
 from cnn import __main__ as command
 from datasets import load_weights
-from datasets.run.report import most_confused
+from datasets.run.report import learnt_nothing, most_confused
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +235,15 @@ def test_a_resumed_run_keeps_its_split(call, folder):
                 "--resume", "c.h5", "--dataset", folder, "--epochs", epochs, *option
             )
             assert code == 2 and "c.h5: the run learnt other images than those of now" in err
+
+
+def test_a_run_that_learnt_nothing_is_told_and_no_other():
+    one, many = np.zeros(50, int), np.arange(50) % 10
+    guessed = [{"epoch": 1, "loss": 2.31, "accuracy": 0.1}]
+    assert "every image is taken for one class" in learnt_nothing(guessed, one, 10)
+    assert "no better than guessing" in learnt_nothing(guessed, many, 10)
+    for better in ({"loss": 2.0}, {"accuracy": 0.4}):
+        assert not learnt_nothing([guessed[0] | better], many, 10)
 
 
 def test_most_confused():

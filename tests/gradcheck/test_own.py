@@ -223,6 +223,8 @@ def test_parameters_are_found_and_checked():
     assert [r.name for r in check_layer(Lists(), (5, 3)).rows] == ["X", "params[0]", "params[1]"]
     assert [r.name for r in check_layer(Single(), (5, 3)).rows] == ["X", "inner.W", "inner.b"]
     assert check_layer(Scalar(), (5, 3))["gamma"].shape == (3,)
+    with pytest.raises(CannotCheck, match=r"an array with entries, got shape \(0, 3\)"):
+        check_layer(Affine(), np.zeros((0, 3)))
 
 
 def test_indices_have_no_gradient_and_the_table_has():

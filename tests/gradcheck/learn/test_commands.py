@@ -86,7 +86,9 @@ def test_a_repair_is_complete_wrong_and_counts_down(run, tmp_path):
         (["learn", "torch"], "expected functional, net or cnn, got 'torch'"),
         (["learn", "net", "--only", "E5", "--repair"], "--only takes equations out"),
         (["hint", "E10"], "expected E1 to E9, got 'E10'"),
+        (["hint", "E5", "--file", "nope.py"], "nope.py: No such file"),
         (["grade", "."], "expected files or folders with submissions"),
+        (["grade", "nope"], "nope: No such file"),
         (["plants", "nothing-like-it"], "no plant 'nothing-like-it'; `plants` lists them"),
     ],
 )
