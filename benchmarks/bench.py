@@ -159,10 +159,10 @@ def summary(found: Times) -> str:
 
 def one_thread(found: Times) -> str:
     """PyTorch's time divided by that of the first of ours, one thread each."""
-    with_it = {name: times for name, times in found.items() if "PyTorch" in times}
     ratios = [
         f"{name} {timing.ratio(times['PyTorch'], next(iter(times.values()))):.2f}"
-        for name, times in with_it.items()
+        for name, times in found.items()
+        if "PyTorch" in times
     ]
     return (
         f"PyTorch takes all cores, ours one. One thread each: {', '.join(ratios) or 'no PyTorch'}."

@@ -96,9 +96,8 @@ class Table:
         end, size = self.right + 124, self.size
         for x, word in ((end - 64, "pictures"), (end, "right")):
             self.sheet.write(x, self.top - 6, word, 13, FAINT, "rs")
-        for k in range(
-            0, len(self.said), -(-12 // self.cell)
-        ):  # every third, or so, where cells are small
+        every = -(-12 // self.cell)  # third, or so, where cells are small
+        for k in range(0, len(self.said), every):
             at, name = k * self.cell + self.cell // 2, shortened(self.said[k], 190, size)
             self.sheet.write(self.left - 8, self.top + at, name, size, INK, "rm")
             if self.flat:

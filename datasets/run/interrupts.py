@@ -19,9 +19,11 @@ class Interrupts:
     training = pending = False
 
     def __enter__(self) -> "Interrupts":
-        ignored = {stop for stop in STOPS if signal.getsignal(stop) is signal.SIG_IGN}
-        heard = [stop for stop in STOPS if stop == signal.SIGINT or stop not in ignored]
-        self._before = {stop: signal.signal(stop, self._arrived) for stop in heard}
+        self._before = {
+            stop: signal.signal(stop, self._arrived)
+            for stop in STOPS
+            if stop == signal.SIGINT or signal.getsignal(stop) is not signal.SIG_IGN
+        }
         return self
 
     def __exit__(self, *_: Any) -> None:

@@ -20,6 +20,8 @@ Target = Annotated[str, typer.Argument(metavar="NET", help="functional, net or c
 Seconds = Annotated[
     float, option("--seconds", metavar="S", min=1, help="For one file.  [default: 60]")
 ]
+
+
 # --- exercises ------------------------------------------------------------------
 
 
@@ -106,7 +108,7 @@ def hint(
     if equation not in hints.HINTS:
         raise CannotCheck(f"expected E1 to E9, got {equation!r}")
     mine = file or next(iter(sorted(Path().glob("my_*.py"))), None)
-    target = handout.target_of(mine.read_text("utf-8", "replace")) if mine else None
+    target = grading.text_target(mine) if mine else None
     right = False
     if step == 5 and mine and target:
         own = [m.right for m in marking.mark_file(mine) if m.equation == equation]

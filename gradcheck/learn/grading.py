@@ -53,14 +53,15 @@ def grade(folder: Path, seconds: float = 60.0) -> Iterator[Graded]:
     found = list(submissions(folder))
     if not found:
         raise CannotCheck(f"{folder}: expected files or folders with submissions, got none")
-    kinds = Counter(t for _, path in found if path.is_file() and (t := text_target(path)))
+    targets = {path: text_target(path) for _, path in found if path.is_file()}
+    kinds = Counter(filter(None, targets.values()))
     usual = kinds.most_common(1)[0][0] if kinds else "functional"
 
     def one(name: str, path: Path) -> Graded:
-        if not path.is_file():
+        if path not in targets:
             return Graded(name, said=f"no python file of an exercise in {path.parent.name}")
         try:
-            marks = mark_file(path, text_target(path) or usual, seconds)
+            marks = mark_file(path, targets[path] or usual, seconds)
             return Graded(name, marks, marks.remark)
         except Exception as error:  # one odd file must not stop the others
             return Graded(name, said=f"{type(error).__name__}: {error}"[:200])

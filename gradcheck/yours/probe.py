@@ -87,9 +87,9 @@ def refuse_float32(call: Call, y: Array) -> None:
 
     far = {k: v + 1e-5 * (1 + abs(v)) * signs.choice([-1, 1], v.shape) for k, v in real.items()}
     there = at(far)
-    audible = abs(there - y) * 1e-3 > 10 * EPS * abs(y)
+    large = abs(there - y) * 1e-3 > 10 * EPS * abs(y)
     rounded = {k: v.astype(np.float32).astype(np.float64) for k, v in far.items()}
-    if real and np.mean(audible) > 0.5 and same(at(rounded), there):
+    if real and np.mean(large) > 0.5 and same(at(rounded), there):
         raise CannotCheck(
             "forward rounds its input to float32: differences need float64 "
             "(in a file of your own, float32 is read as float64: does a package do it?)"

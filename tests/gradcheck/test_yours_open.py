@@ -9,7 +9,12 @@ from gradcheck import CannotCheck, check_function, check_layer
 from gradcheck.__main__ import check_file
 from gradcheck.yours import Options
 
-RNG = np.random.default_rng(0)
+RNG = np.random.default_rng()
+
+
+@pytest.fixture(autouse=True)
+def same_numbers_in_any_order():
+    RNG.bit_generator.state = np.random.default_rng(3).bit_generator.state
 
 
 def names(report):
