@@ -55,8 +55,8 @@ def _rows(
 ) -> list[Row]:
     """One row for every array; a wrong one with its cause."""
     rows, results = [], checked.results
-    if tolerant or checked.dy.ndim < 2:  # a loss, or one of every sample
-        results = forgive_epsilon(results, notes)
+    if tolerant or checked.dy.ndim < 2:
+        results = forgive_epsilon(case, checked, notes)
     for name, result in results.items():
         row = Row(name + said, case.arrays[name].shape, result, sampled=checked.sampled)
         if not row.ok:

@@ -149,8 +149,9 @@ def _best(
 
 def _score(own: Own) -> tuple:
     """(share of right arrays, minus the strangeness of the factor): 1 is all right."""
-    checked = check_case(own.case(), np.random.default_rng(0), seconds=0)
-    wrong = [r for r in forgive_epsilon(checked.results, []).values() if r.wrong.any()]
+    case = own.case()
+    checked = check_case(case, np.random.default_rng(0), seconds=0)
+    wrong = [r for r in forgive_epsilon(case, checked, []).values() if r.wrong.any()]
     return 1 - len(wrong) / len(checked.results), -sum(_strangeness(r) for r in wrong)
 
 

@@ -87,12 +87,16 @@ def test_21_an_optimizers_step_is_no_gradient_and_is_said():
     assert not check_layer(Ignores(), (5, 3))
 
 
-def test_22_an_epsilon_is_judged_for_the_whole_case():
+@pytest.mark.parametrize("epsilon", [1e-8, 1e-7, 1e-6])
+@pytest.mark.parametrize("seed", range(4))
+def test_22_an_epsilon_is_judged_for_the_whole_case(epsilon, seed):
     """Entries of W2 and b2 are sums over the samples that cancel: their share is larger."""
-    layer, X = Net(epsilon=1e-6), RNG.normal(size=(40, 3))
-    report = check_layer(layer, X, RNG.integers(6, size=40))
+    RNG.bit_generator.state = np.random.default_rng(seed).bit_generator.state
+    layer, X, labels = Net(epsilon=epsilon), RNG.normal(size=(40, 3)), RNG.integers(6, size=40)
+    report = check_layer(layer, X, labels)
     assert report and "it leaves out an epsilon of the loss" in str(report)
-    assert not check_layer(Net(1.001, 1e-6), X, RNG.integers(6, size=40))
+    layer.factor = 1.001
+    assert not check_layer(layer, X, labels)
 
 
 def test_an_array_that_has_a_gradient_and_does_not_move_here_is_said():
