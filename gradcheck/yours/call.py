@@ -13,6 +13,7 @@ import numpy as np
 from gradcheck.case import Array, Constant, argument_copy
 from gradcheck.console import where
 from gradcheck.core import CannotCheck
+from gradcheck.yours.inputs import Input, Options
 from gradcheck.yours.load import guarded, seeded
 from gradcheck.yours.signature import Context, arguments, is_code
 from gradcheck.yours.walk import Path, copied, get, is_real, same, walk
@@ -33,18 +34,26 @@ class Optimizer:
 
 @dataclass
 class Call:
-    """An object (or None, for functions), its two functions, and what they are called with."""
+    """An object (or None, for functions), its two functions, and what they are called with.
+
+    The first six are what was said; the rest is found out (questions.py).
+    """
 
     thing: Any
     forward: Any  # a function, the name of a method, or code
     backward: Any  # the same, or None: forward returns (loss, gradients)
-    given: dict[str, Any]  # argument of forward -> value
+    inputs: list[Input]
+    options: Options
+    scope: dict[str, Any] = field(default_factory=dict)  # names for code
+    word: str = ""  # how backward is called
+    given: dict[str, Any] = field(default_factory=dict)  # argument of forward -> value
+    y: Array = field(default_factory=lambda: np.zeros(0))  # what forward gives
     plan: dict[str, str] = field(default_factory=dict)  # argument of backward -> source
     reduction: str = ""  # "", "derivative", "sum", "mean", "mean of samples"
     label: str = ""  # which argument of forward is one
     resets: tuple[str, ...] = ()  # methods to call before a second pass
     output: Path | None = None  # where forward leaves its output if it returns nothing
-    scope: dict[str, Any] = field(default_factory=dict)  # names for code
+    said: list[str] = field(default_factory=list)  # what was guessed
     seed: int = 0
     writes_dy: bool = False  # dX is returned in dY's own memory
 
@@ -65,6 +74,10 @@ class Call:
     def shape(self) -> tuple[int, ...]:
         """Of the first such argument."""
         return np.shape(self.given[self.first]) if self.first else ()
+
+    def reading(self, given: dict[str, Any], said: str) -> "Call":
+        """With these values for arguments of forward, and a note on why."""
+        return replace(self, given=self.given | given, said=[*self.said, said])
 
     def copy(self) -> "Call":
         """With an object and inputs of its own."""
@@ -115,6 +128,11 @@ class Life:
             with guarded("the derivative times dY"):
                 self.returned = self.returned * dy
         return self.returned
+
+    @property
+    def returned_more(self) -> bool:
+        """Besides its output: a cache, a state."""
+        return bool(self.rest) or len(self.outputs) > 1
 
     # what is handed over
 

@@ -10,7 +10,6 @@ from gradcheck.case import Array, Case, directions, random_signs, upstream
 from gradcheck.core import CannotCheck
 from gradcheck.yours.call import Call, Life
 from gradcheck.yours.gradients import Sources, find_gradients, gradients_by_name, parts
-from gradcheck.yours.inputs import Options
 from gradcheck.yours.probe import moving, scatter
 from gradcheck.yours.signature import STRONG
 from gradcheck.yours.walk import Path, get, groups, is_real, label, likeness, put, same, walk
@@ -27,10 +26,9 @@ class Own:
     """A learner's layer, loss or pair of functions under one reading."""
 
     call: Call
-    options: Options
     title: str
     params: dict[str, list[Path]] = field(default_factory=dict)  # all that move the output
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # begins with what was guessed
     breaches: list[str] = field(default_factory=list)
     sources: Sources = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)  # backward itself moves these
@@ -42,6 +40,7 @@ class Own:
     def build(self) -> "Own":
         """Find parameters and gradients; CannotCheck says why there is nothing to check."""
         call, thing = self.call, self.call.thing
+        self.notes += call.said
         life = Life(call)
         y = life.forward()
         self._refuse(y)
@@ -57,7 +56,7 @@ class Own:
         self._unnamed(life, before)
         self._still(life, before)
         found = {n: paths[0] for n, paths in self.params.items() if n in self.sources}
-        scatter(call, list(found.values()), self.options.seed)
+        scatter(call, list(found.values()), self.call.options.seed)
         self.arrays = self.inputs | {n: get(thing, path) for n, path in found.items()}
         self._lost_parameters(y, life)
         self._lost_inputs(y, life.returned)
@@ -286,7 +285,7 @@ class Own:
         return case
 
     def axis(self, X: Array) -> int:
-        return 1 if self.options.columns and X.ndim > 1 else 0
+        return 1 if self.call.options.columns and X.ndim > 1 else 0
 
     def _sizes(self, X: Array, axis: int, y: tuple[int, ...]) -> dict[str, int]:
         if X.ndim == 4:
@@ -312,7 +311,7 @@ class Own:
         if name in self.steps:
             grad = before[name] - grad
         X, p = next(iter(self.inputs.values()), None), self.arrays[name]
-        if self.options.mean and X is not None and name not in self.inputs:
+        if self.call.options.mean and X is not None and name not in self.inputs:
             grad = grad * X.shape[self.axis(X)]
         if _same_but_for_ones(grad.shape, p.shape):
             said = (

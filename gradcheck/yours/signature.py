@@ -19,6 +19,7 @@ STRONG = re.compile(  # names that only a label has
     r"target_\w*|answers?|gold",
     re.I,
 )
+OPTIMIZER = re.compile(r"opt(im|imi[sz]er)?", re.I)
 CONTEXT = "ctx", "context"
 Kind = inspect.Parameter
 
@@ -57,33 +58,27 @@ def _flag(p: inspect.Parameter) -> Any:
 
 def bind_forward(function: Any, inputs: list[Any]) -> tuple[dict[str, Any], list[str]]:
     """(argument -> value, arguments that still want one): given in order, or by their names."""
-    named = {i.name: i.value for i in inputs if i.name}
-    values = [i.value for i in inputs if not i.name]
-    bound: dict[str, Any] = {}
     ps = [p for p in arguments(function) if p.kind is not Kind.VAR_POSITIONAL]
+    values = [i.value for i in inputs if not i.name]
+    named = {i.name: i.value for i in inputs if i.name}
     if not ps or (len(values) > len(ps) < len(arguments(function))):
         return {f"*{k}": v for k, v in enumerate(values)} | named, []
-    ps = [p for p in ps if p.name not in CONTEXT]
-    required = [p for p in ps if p.default is p.empty]
-    optional = [p for p in ps if p.default is not p.empty and not isinstance(p.default, bool)]
-    for p in required + optional:
-        if p.name in named:
-            bound[p.name] = named.pop(p.name)
-        elif values:
-            bound[p.name] = values.pop(0)
-    missing = [p.name for p in required if p.name not in bound]
-    for p in arguments(function):
-        if p.name in CONTEXT:
-            bound[p.name] = Context()
-        elif p.name not in bound and _flag(p) is not None and type(p.default) in (bool, str, type):
-            bound[p.name] = _flag(p)
-    if values or named:
+    required = [p.name for p in ps if p.default is p.empty and p.name not in CONTEXT]
+    optional = [p.name for p in ps if p.default is not p.empty]
+    no_flags = [p.name for p in ps if not isinstance(p.default, bool)]
+    order = [name for name in required + optional if name in no_flags]
+    unnamed = [name for name in order if name not in named]
+    bound = dict(zip(unnamed, values, strict=False)) | {k: named[k] for k in order if k in named}
+    if len(bound) < len(inputs):
         raise CannotCheck(
             f"{len(inputs)} --input were given, forward{inspect.signature(function)} takes "
-            f"{len(required)}: {', '.join(p.name for p in required + optional)}"
+            f"{len(required)}: {', '.join(order)}"
         )
-    order = [p.name for p in arguments(function) if p.name in bound]
-    return {name: bound[name] for name in order}, [n for n in missing if n not in bound]
+    flags = {p.name: _flag(p) for p in ps if type(p.default) in (bool, str, type)}
+    said = {name: flag for name, flag in flags.items() if flag is not None}
+    made = said | {p.name: Context() for p in ps if p.name in CONTEXT} | bound
+    missing = [name for name in required if name not in made]
+    return {p.name: made[p.name] for p in ps if p.name in made}, missing
 
 
 def bind_backward(
@@ -100,22 +95,25 @@ def bind_backward(
     several = sum(p.default is p.empty and p.kind is not Kind.VAR_POSITIONAL for p in ps) > 1
     for p in ps:
         required = p.default is p.empty
-        free = several or not required
         if p.kind is Kind.VAR_POSITIONAL:
             spare.append("*")
-        elif p.name in CONTEXT:
-            known[p.name] = "context"
-        elif CACHE.fullmatch(p.name) and (returned or p.name not in given):
-            known[p.name] = "cache"
-        elif p.name in given and free:
-            known[p.name] = f"in {p.name}"
-        elif _flag(p) is not None and type(p.default) in (bool, str):
-            known[p.name] = "flag"
-        elif RATE.fullmatch(p.name) and free:
-            known[p.name] = "rate"
-        elif re.fullmatch(r"opt(im|imi[sz]er)?", p.name, re.I):
-            known[p.name] = "optimizer"
-        else:
-            unknown += [p.name] if required else []
-            spare += [p.name] if p.default is None else []
+        elif source := _source(p, given, several or not required, returned):
+            known[p.name] = source
+        elif required:
+            unknown.append(p.name)
+        elif p.default is None:
+            spare.append(p.name)
     return known, unknown or spare[: "cache" not in known.values()]
+
+
+def _source(p: inspect.Parameter, given: dict[str, Any], free: bool, returned: bool) -> str:
+    """What an argument of backward is, if its name tells; free: dY may be another one."""
+    told = {
+        "context": p.name in CONTEXT,
+        "cache": CACHE.fullmatch(p.name) and (returned or p.name not in given),
+        f"in {p.name}": free and p.name in given,
+        "flag": _flag(p) is not None and type(p.default) in (bool, str),
+        "rate": free and RATE.fullmatch(p.name),
+        "optimizer": OPTIMIZER.fullmatch(p.name),
+    }
+    return next((source for source, holds in told.items() if holds), "")
