@@ -250,9 +250,7 @@ def counted(clue: Clue) -> Iterator[Guess]:
         picks["where several outputs share an entry only the first"] = first
         for words, pick in picks.items():
             taken = np.take_along_axis(table, pick[..., None], -1)
-            said = (
-                "= for += (a loop, windows, a repeated index), or nothing comes from later steps?"
-            )
+            said = "= for += (a loop, windows, an index twice), or nothing comes from later steps?"
             yield f"{words} counts: {said}", clue.a, taken.reshape(*clue.x.shape, -1).sum(-1)
 
 
