@@ -201,7 +201,7 @@ class BiasIsNotSummed(Linear):
 @field(
     "rust0258/Deeplearning.ai-Natural-Language-Processing-Specialization/issues/64",
     "b",
-    says="dW summed over axis 0",
+    says="the gradient of W, summed over axis 0",
 )
 class BiasFromTheSumOfTheWeightsGradient(Linear):
     def bias(self, dY):

@@ -285,7 +285,7 @@ def decays(self, dout):
         (wrong(grows)(), "dW grows from call to call: added to, never reset"),
         (wrong(ignores)(), "the upstream gradient is ignored in dX, dW, db|ignored"),
         (wrong(decays)(), "right plus 0.1 W: weight decay"),
-        (StepsTooSoon(), "would be right if W were updated already"),
+        (StepsTooSoon(), "3 dY does not give 3 dX"),
     ],
 )
 def test_a_wrong_layer_fails_and_is_told_why(layer, said):
