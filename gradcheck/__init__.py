@@ -10,14 +10,19 @@
 `python -m gradcheck -h` is the command. Importing this package imports no network.
 """
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from gradcheck.case import Constant, distinct_values
 from gradcheck.core import CannotCheck, Result, check
 from gradcheck.report import Report
 
-__all__ = ["check", "check_layer", "check_function", "Report", "Result", "CannotCheck"]
+__all__ = [
+    "check", "check_layer", "check_function", "Report", "Result", "CannotCheck", "Constant",
+]  # fmt: skip
 
 
 def check_layer(
@@ -42,12 +47,17 @@ def check_layer(
     ['gamma']
     """
     from gradcheck.judge import judge_own
-    from gradcheck.yours import Options, own_layer, quiet, undisturbed
+    from gradcheck.yours import Options, own_layer
 
     settings = Options(**options)
-    with quiet(), undisturbed():
+    if isinstance(layer, type):
+        raise CannotCheck(f"expected an object, got the class {layer.__name__}: build one first")
+
+    def judged() -> Report:
         own = own_layer(layer, _inputs(inputs, settings.seed), settings)
         return judge_own(own, settings.seed, accumulates, seconds)
+
+    return _in_python(judged)
 
 
 def check_function(
@@ -65,17 +75,50 @@ def check_function(
     every entry is -1 times the right one: the sign
     """
     from gradcheck.judge import judge_own
-    from gradcheck.yours import Options, own_functions, quiet, undisturbed
+    from gradcheck.yours import Options, own_functions
 
     settings = Options(**options)
-    with quiet(), undisturbed():
+
+    def judged() -> Report:
         own = own_functions(forward, backward, _inputs(inputs, settings.seed), settings, [])
         return judge_own(own, settings.seed, seconds=seconds)
+
+    return _in_python(judged)
+
+
+SAID_IN_PYTHON = {  # what a message tells to type on the command line
+    r"--(forward|backward|setup) (?=['\"])": r"\1=",
+    r"--(accumulates|mean|columns)": r"\1=True",
+    r"--seconds (\d+)": r"seconds=\1",
+    r"--input (\d+):int(\d+)": r"np.arange(\1) % \2",
+    r"--input (\d+),(\d+)(?!:)": r"(\1, \2)",
+    r"--input [\d,]+:const": "X.view(gradcheck.Constant)",
+    r"--input \w*=2": "2, as it is",
+    r"(\d+) --input": r"\1 inputs",
+    r"--input": "input",
+}
+
+
+def _in_python(judged: Callable[[], Report]) -> Report:
+    """The report; what it and the errors advise is said as in Python."""
+    from gradcheck.yours import quiet, undisturbed
+
+    def said(text: str) -> str:
+        for typed, written in SAID_IN_PYTHON.items():
+            text = re.sub(typed, written, text)
+        return text
+
+    try:
+        with quiet(), undisturbed():
+            report = judged()
+    except CannotCheck as error:
+        raise CannotCheck(said(str(error))) from error.__cause__
+    report.breaches[:], report.notes[:] = map(said, report.breaches), map(said, report.notes)
+    return report
 
 
 def _inputs(inputs: tuple, seed: int) -> list:
     """Random arrays where shapes were given, (5, 3); all else as it is."""
-    from gradcheck.case import distinct_values
     from gradcheck.yours import Input
 
     rng, arrays = np.random.default_rng(seed), []

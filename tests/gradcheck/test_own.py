@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradcheck import CannotCheck, check_function, check_layer
+from gradcheck import CannotCheck, Constant, check_function, check_layer
 
 ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
@@ -489,7 +489,7 @@ def test_every_winner_of_a_pooling_window_is_one_too_many():
     [
         (object(), [(5, 3)], "object has no forward method"),
         (Affine(), [(5, 4)], r"forward raised ValueError: .*\(test_own.py:\d+: "),
-        (Affine(), [(5, 3), (5, 3)], r"2 --input were given, forward\(x\) takes 1"),
+        (Affine(), [(5, 3), (5, 3)], r"2 inputs were given, forward\(x\) takes 1"),
         (wrong(lambda self, dy: dy.nope)(), [(5, 3)], "backward raised AttributeError"),
         (wrong(None, forward=lambda self, x: x)(), [(5, 3)], "no backward method"),
         (wrong(Affine.backward, forward=lambda self, x: None)(), [(5, 3)], "forward returned None"),
@@ -621,3 +621,34 @@ def test_ours_is_right_from_the_command_and_its_nets_stay_out_of_yours(file):
     code = "import sys, gradcheck; print('net' in sys.modules, 'cnn' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.stdout.split() == ["False", "False"]
+
+
+def test_from_python_advice_is_python():
+    class Unbuilt:
+        def __init__(self):
+            self.W = None
+
+        def forward(self, X):
+            return X @ self.W
+
+        def backward(self, dY):
+            return dY @ self.W.T
+
+    with pytest.raises(CannotCheck, match=r"another call\? setup='layer.build\(3\)'"):
+        check_layer(Unbuilt(), (5, 3))
+    with pytest.raises(CannotCheck, match="expected an object, got the class Unbuilt"):
+        check_layer(Unbuilt, (5, 3))
+    assert "(accumulates=True allows it)" in str(check_layer(wrong(grows)(), (5, 3)))
+
+
+def test_an_input_may_be_a_constant():
+    class Scaled:
+        def forward(self, X, scale):
+            self.scale = scale
+            return X * scale
+
+        def backward(self, dY):
+            return dY * self.scale
+
+    report = check_layer(Scaled(), (5, 3), RNG.normal(size=(5, 3)).view(Constant))
+    assert report and not report.notes
