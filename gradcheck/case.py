@@ -85,7 +85,7 @@ def choose_upstream(case: "Case", y: Array, rng: np.random.Generator) -> Array:
 
 def argument_copy(a: Array) -> Array:
     """A copy to hand over, as writable as a: what is remembered of it must not follow our moves."""
-    copied = a.copy()
+    copied = np.array(a)  # a plain array, also of a Constant
     copied.flags.writeable = a.flags.writeable
     return copied
 

@@ -30,7 +30,7 @@ def explain(case: Case, name: str, checked: Checked) -> str | None:
     with np.errstate(all="ignore"), suppress(CannotCheck):  # forward may refuse other values
         made = (pair for guess in guesses for pair in guess(clue))
         return next((said for said, one, other in made if clue.same(one, other)), None)
-    return None
+    return None  # forward refused
 
 
 class Clue:

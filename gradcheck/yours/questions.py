@@ -18,7 +18,7 @@ from gradcheck.yours.probe import built, refuse_float32, reset_methods
 from gradcheck.yours.signature import STRONG, arguments, bind_backward, bind_forward, is_code
 from gradcheck.yours.walk import is_real, same, walk
 
-__all__ = ["Question", "QUESTIONS", "LAST_RESORT", "LIKE_DERIVATIVE"]
+__all__ = ["Question", "QUESTIONS", "LAST_RESORT", "LIKE_BACKWARD", "LIKE_DERIVATIVE"]
 
 Question = Callable[[Call], Iterator[Call]]
 PREDICTION = re.compile(r"(y_?)?pred\w*|y_?hat|probs?|logits|scores?")

@@ -20,7 +20,13 @@ from gradcheck.yours.inputs import Input, Options
 from gradcheck.yours.load import guarded, quiet, remember_generators
 from gradcheck.yours.own import Own
 from gradcheck.yours.probe import RESET, prepared
-from gradcheck.yours.questions import LAST_RESORT, LIKE_DERIVATIVE, QUESTIONS, Question
+from gradcheck.yours.questions import (
+    LAST_RESORT,
+    LIKE_BACKWARD,
+    LIKE_DERIVATIVE,
+    QUESTIONS,
+    Question,
+)
 from gradcheck.yours.signature import is_code
 from gradcheck.yours.walk import copied, is_real
 
@@ -88,8 +94,10 @@ def _forwards(thing: Any, given: str | None) -> list[str]:
 
 def _backwards(thing: Any, given: str | None) -> list[str]:
     """By their usual names, then all that are called like a derivative."""
-    like = [n for n in _public(thing) if LIKE_DERIVATIVE.search(n) and not RESET.fullmatch(n)]
-    return _given(thing, given) or [*_usual(thing, BACKWARD), *like]
+    public = [n for n in _public(thing) if not RESET.fullmatch(n)]
+    likely = _usual(thing, BACKWARD) or [n for n in public if LIKE_BACKWARD.search(n)]
+    like = [n for n in public if LIKE_DERIVATIVE.search(n)]
+    return _given(thing, given) or [*likely, *like]
 
 
 def _usual(thing: Any, names: tuple[str, ...]) -> list[str]:

@@ -583,7 +583,7 @@ class Differentiates:
 
 
 def test_29_an_autograd_is_checked_as_the_message_says(monkeypatch):
-    with pytest.raises(CannotCheck, match=r"no backward method.*of a Tensor, say --forward 'layer"):
+    with pytest.raises(CannotCheck, match=r"no backward method.*of a Tensor, say forward='layer"):
         check_layer(Differentiates(), (5, 3))
     code = {
         "forward": "layer(Tensor(X)).data",
