@@ -1,4 +1,4 @@
-"""What every test runs under: NumPy's errors are raised, and looking at a file starts no process."""
+"""Under every test: NumPy's errors are raised, and looking at a file starts no process."""
 
 from collections.abc import Iterator
 
