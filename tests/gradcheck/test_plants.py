@@ -38,10 +38,10 @@ def test_there_are_enough_plants_with_different_names():
     assert sum(bool(p.cause) for p in PLANTS) >= 85
 
 
-@pytest.mark.parametrize("plant", PLANTS, ids=lambda p: p.name)
-def test_every_plant_changes_one_place(plant):
-    added = [line for line in diff(plant)[1:] if line.startswith("+")]
-    assert len(added) >= 1 and mutate(plant.source, plant) != plant.source
+def test_every_plant_changes_one_place():
+    for plant in PLANTS:
+        added = [line for line in diff(plant)[1:] if line.startswith("+")]
+        assert len(added) >= 1 and mutate(plant.source, plant) != plant.source, plant.name
 
 
 def test_a_plant_whose_line_is_gone_is_an_error_and_never_counts_as_found():
@@ -74,7 +74,7 @@ def survives(plant):
     assert blamed(plant, h.blames, [r.name for r in h.reports]), (plant.blame, h.blames)
 
 
-QUICK = [p for k, p in enumerate(PLANTS) if p.target == "functional" or k % 9 == 0]
+QUICK = PLANTS[::6]  # of each target some
 
 
 @pytest.mark.parametrize("plant", QUICK, ids=lambda p: p.name)
@@ -89,7 +89,7 @@ def test_every_planted_mistake_is_found_named_and_blamed(plant):
 
 
 def test_correct_nets_and_layers_raise_no_false_alarm():
-    table, wrong = false_alarms(10, seed=1)
+    table, wrong = false_alarms(10, seed=2)
     assert not wrong, wrong[0]
     assert sum(row[0] for row in table.values()) == 10 and table["tied pooling"][3] > 0
 
