@@ -123,7 +123,7 @@ def test_the_surest_mistakes_come_first_and_right_guesses_never(tmp_path):
     assert columns == sorted(columns)
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 52, 52), (28, 28), (3, 300, 200), (1, 1, 1)])
+@pytest.mark.parametrize("shape", [(1, 28, 28), (28, 28), (3, 300, 200), (1, 1, 1)])
 def test_at_most_50_mistakes_of_any_shape(tmp_path, shape):
     images, names = RNG.random((60, *shape), np.float32), ["a very long name of a class", "\u732b"]
     sizes = {

@@ -79,13 +79,9 @@ def test_what_is_one_loop_denies_nothing_to_the_others(tmp_path):
     assert found["E3 cross_entropy"] == found["E5 backward"] == found["E9 update"] == "right"
 
 
-QUICK = [
-    "exits at once", "zeros", "zeros everywhere", "answers itself", "finds the answer",
-    "rewrites the checker", "needs 10 GB", "starts a program", "is always equal",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize(
+    "name", ["exits at once", "answers itself", "rewrites the checker", "is always equal"]
+)
 def test_a_cheat_scores_nothing_and_changes_nothing(tmp_path, name):
     before = (ROOT / "gradcheck" / "core.py").read_bytes()
     found = marks_of(tmp_path, f"{handout('functional')}\n{CHEATS[name]}\n", seconds=20.0)
