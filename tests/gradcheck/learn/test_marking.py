@@ -74,7 +74,7 @@ def test_what_is_one_loop_denies_nothing_to_the_others(tmp_path):
     text = solved("functional").replace(
         "    error = logits - y", "    while True: pass\n    error = 1"
     )
-    found = verdicts(marks_of(tmp_path, text, seconds=6.0))
+    found = verdicts(marks_of(tmp_path, text, seconds=8.0))
     assert found["E3 squared_error"] == "wrong" and found["E4 squared_error"] == "waits for E3"
     assert found["E3 cross_entropy"] == found["E5 backward"] == found["E9 update"] == "right"
 
@@ -126,8 +126,8 @@ def test_the_process_refuses_and_says_so(tmp_path):
                 learner.ask(0, code, {"X": np.zeros(3)})
 
 
-def test_what_marks_runs_none_of_our_networks():
-    """Every function of the three networks and of datasets raises: no mark changes."""
+def test_what_marks_runs_none_of_our_networks(tmp_path):
+    """Every function of the three networks and of datasets raises: all is right all the same."""
     code = """
 import ast, sys, importlib.util, importlib.machinery
 from pathlib import Path
@@ -151,17 +151,15 @@ class Finder:
             submodule_search_locations=[str(file.parent)] if package else None)
 sys.meta_path.insert(0, Finder())
 from gradcheck.learn.marking import mark_file
-from gradcheck.learn.handout import solved, handout
-import tempfile
-for text, right in ((solved("functional"), 12), (handout("functional"), 0)):
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "a.py"
-        path.write_text(text)
-        found = mark_file(path, "functional")
-        assert sum(m.right for m in found) == right, list(found)
+from gradcheck.learn.handout import solved
+path = Path(sys.argv[1])
+path.write_text(solved("functional"))
+found = mark_file(path, "functional")
+assert sum(m.right for m in found) == 12, list(found)
 assert not {"functional_net", "net", "cnn", "datasets"} & set(sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    words = [sys.executable, "-c", code, tmp_path / "a.py"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
@@ -216,7 +214,7 @@ def test_a_class_is_marked_each_by_itself(tmp_path):
     (tmp_path / "gus").mkdir()
     (tmp_path / "marks").mkdir()
     (tmp_path / "marks" / "marks.csv").write_text("of last time")
-    graded = list(grading.grade(tmp_path, seconds=8.0))
+    graded = list(grading.grade(tmp_path, seconds=12.0))
     assert [g.name for g in graded] == sorted([*files, "gus"])
     by = {g.name: g for g in graded}
     assert {name: g.right for name, g in by.items()} == {
