@@ -22,7 +22,7 @@ def drawn(path: Path, draw, *arguments) -> np.ndarray:
     draw(*arguments, path / "picture.png")
     with Image.open(path / "picture.png") as picture:
         assert picture.format == "PNG" and picture.mode == "RGB"
-        pixels = np.asarray(picture).astype(int)
+        pixels = np.asarray(picture).astype(np.int16)
     assert (pixels[[0, -1]] == PAPER).all() and pixels[:, [0, -1]].min() == 255  # a white margin
     return pixels
 
