@@ -26,9 +26,9 @@ MAY_IMPORT = {
 }
 DOORS = {"datasets/__init__.py", "datasets/__main__.py", "gradcheck/__init__.py"}
 CHECKER = [
-    {"core"}, {"case", "console"}, {"rules", "explain", "taylor", "report"}, {"yours"}, {"judge"},
-    {"ours"}, {"plants"}, {"learn"}, {"__main__"},
-]  # fmt: skip  # each may import those before it
+    {"core"}, {"console"}, {"case"}, {"rules", "explain", "taylor", "report", "yours"},
+    {"judge"}, {"ours"}, {"plants"}, {"learn"}, {"__main__"},
+]  # fmt: skip  # each may import those before it, and those from ours on the networks
 SOURCES = [
     path
     for path in ROOT.rglob("*.py")
@@ -66,25 +66,39 @@ def allowed(own: str) -> set[str]:
     if not own.startswith("gradcheck."):
         return MAY_IMPORT[own] | {own}
     height = next(i for i, rooms in enumerate(CHECKER) if own.split(".")[1] in rooms)
-    below = {f"gradcheck.{name}" for rooms in CHECKER[: height + 1] for name in rooms}
+    below = {f"gradcheck.{name}" for rooms in CHECKER[:height] for name in rooms}
     networks = {"functional_net", "net", "cnn", "datasets"} if height >= 5 else set()
-    return below | networks
+    return below | networks | {own, "gradcheck"}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_follow_the_picture(path):
-    modules, name = imported(path), str(path.relative_to(ROOT)).replace("\\", "/")
-    assert not {m.split(".")[0] for m in modules} & {"argparse", "pickle", "numba", "optparse"}
+def forbidden(path: Path) -> set[str]:
+    """The modules that a file imports and may not."""
+    name = path.relative_to(ROOT).as_posix()
     own = room(name.removesuffix(".py").replace("/", ".").removesuffix(".__init__"))
+    roots = {module: module.split(".")[0] for module in imported(path)}
+    never = {m for m in roots if roots[m] in ("argparse", "pickle", "numba", "optparse")}
     if own.split(".")[0] not in OURS:
-        return
-    extra = {"onnx", "mpi4py"} if own in ("datasets.export", "datasets.run") else set()
-    libraries = {m.split(".")[0] for m in modules} - OURS
-    assert libraries <= LIBRARIES | extra | set(sys.stdlib_module_names)
-    if name not in DOORS:
-        ours = {m for m in modules if m.split(".")[0] in OURS}
-        rooms = {room(m) for m in ours if is_module(m)}
-        assert rooms - {"gradcheck"} <= allowed(own)
+        return never
+    known = OURS | LIBRARIES | sys.stdlib_module_names
+    known |= {"onnx"} if own == "datasets.export" else set()
+    strange = {m for m in roots if roots[m] not in known}
+    if name in DOORS:
+        return never | strange
+    ours = {m for m in roots if roots[m] in OURS and is_module(m)}
+    return never | strange | {m for m in ours if room(m) not in allowed(own)}
+
+
+def may_unpickle(path: Path) -> bool:
+    """Does a file say allow_pickle=..., and not False?"""
+    said = [node.value for node in nodes(path) if isinstance(node, ast.keyword)
+            and node.arg == "allow_pickle"]  # fmt: skip
+    return not all(isinstance(value, ast.Constant) and value.value is False for value in said)
+
+
+def test_imports_follow_the_picture_and_no_load_could_unpickle():
+    for path in SOURCES:
+        assert not forbidden(path), path
+        assert not may_unpickle(path), path
 
 
 def is_module(name: str) -> bool:
@@ -97,28 +111,21 @@ def test_the_core_of_the_checker_knows_numpy_alone():
     assert roots <= {"numpy"} | set(sys.stdlib_module_names)
 
 
-QUIET = """
-import sys
-{statement}
-late = {{"h5py", "PIL", "rich.progress", "gradcheck.adapters"}} & set(sys.modules)
-assert not late, late
+QUIET = f"""
+import importlib, sys
 import numpy
-numpy.random.seed(0)
+for module in {sorted(OURS)}:
+    for name in [name for name in sys.modules if name.split(".")[0] in {OURS}]:
+        del sys.modules[name]
+    importlib.import_module(module)
+    late = {{"h5py", "PIL", "rich.progress", "gradcheck.ours"}} & set(sys.modules)
+    assert not late, (module, late)
 """
 
 
-@pytest.mark.parametrize("module", sorted(OURS))
-def test_importing_prints_nothing_and_leaves_what_is_heavy_for_later(module):
-    code = QUIET.format(statement=f"import {module}")
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+def test_importing_prints_nothing_and_leaves_what_is_heavy_for_later():
+    done = subprocess.run([sys.executable, "-c", QUIET], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-def test_no_pickle_and_no_load_that_could_unpickle():
-    for path in SOURCES:
-        for node in nodes(path):
-            if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
-                assert isinstance(node.value, ast.Constant) and node.value.value is False
 
 
 def test_the_top_level_holds_what_it_should():

@@ -184,10 +184,10 @@ def test_ratio_is_the_median_over_rounds_and_the_interval_holds_it():
 
 def test_the_interval_covers_the_true_ratio_about_as_often_as_it_says():
     rng, covered = np.random.default_rng(0), 0
-    for _ in range(100):
+    for _ in range(40):
         low, high = timing.interval(list(2 * rng.lognormal(0, 0.1, 15)), [1.0] * 15)
         covered += low <= 2 <= high
-    assert 85 <= covered <= 100
+    assert 34 <= covered <= 40
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,9 @@ def random_case(seed):
     return P, (KH, KW), (SH, SW)
 
 
+CASES = [random_case(seed) for seed in range(40)]
+
+
 def test_samples_last_is_a_view_where_it_can_be():
     X = kernels.empty_images((3, 2, 4, 5), np.float32)
     assert np.shares_memory(kernels.samples_last(X), X)
@@ -38,38 +41,35 @@ def test_pad():
 
 
 @pytest.mark.parametrize("cache", [1, 3000, 2**40])
-@pytest.mark.parametrize("seed", range(20))
-def test_bands_cover_all_windows_once(seed, cache, monkeypatch):
+def test_bands_cover_all_windows_once(cache, monkeypatch):
     monkeypatch.setattr(kernels, "CACHE", cache)
-    P, (KH, KW), (SH, SW) = random_case(seed)
-    y = 0
-    for rows, seen in kernels.bands(P, (KH, KW), (SH, SW)):
-        assert (rows.start, seen.start) == (y, y * SH)
-        assert seen.stop == (rows.stop - 1) * SH + KH
-        y = rows.stop
-    assert y == (P.shape[2] - KH) // SH + 1
+    for P, (KH, KW), (SH, SW) in CASES:
+        y = 0
+        for rows, seen in kernels.bands(P, (KH, KW), (SH, SW)):
+            assert (rows.start, seen.start) == (y, y * SH)
+            assert seen.stop == (rows.stop - 1) * SH + KH
+            y = rows.stop
+        assert y == (P.shape[2] - KH) // SH + 1
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_unfold_copies_each_window_into_a_column(seed):
-    P, (KH, KW), (SH, SW) = random_case(seed)
-    N, C, OH, OW = kernels.taps(P, (KH, KW), (SH, SW))[0].shape
-    columns = kernels.unfold(P, (KH, KW), (SH, SW)).reshape(-1, OH, OW, N)
-    assert len(columns) == C * KH * KW + 1
-    for y, x, n in np.ndindex(OH, OW, N):
-        window = P[n, :, y * SH : y * SH + KH, x * SW : x * SW + KW]
-        np.testing.assert_array_equal(columns[:, y, x, n], [*window.ravel(), 1])
+def test_unfold_copies_each_window_into_a_column():
+    for P, (KH, KW), (SH, SW) in CASES:
+        N, C, OH, OW = kernels.taps(P, (KH, KW), (SH, SW))[0].shape
+        columns = kernels.unfold(P, (KH, KW), (SH, SW)).reshape(-1, OH, OW, N)
+        assert len(columns) == C * KH * KW + 1
+        for y, x, n in np.ndindex(OH, OW, N):
+            window = P[n, :, y * SH : y * SH + KH, x * SW : x * SW + KW]
+            assert np.array_equal(columns[:, y, x, n], [*window.ravel(), 1])
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_fold_is_the_transpose_of_unfold(seed):
+def test_fold_is_the_transpose_of_unfold():
     """<unfold(P), columns> = <P, fold(columns)> for all P and columns."""
-    P, kernel, stride = random_case(seed)
-    unfolded = kernels.unfold(P, kernel, stride)[:-1]
-    columns = np.random.default_rng(seed).standard_normal(unfolded.shape)
-    folded = np.zeros_like(P)
-    kernels.fold(columns, folded, kernel, stride)
-    assert np.vdot(unfolded, columns) == pytest.approx(np.vdot(P, folded), rel=1e-10, abs=1e-10)
+    rng = np.random.default_rng(0)
+    for P, kernel, stride in CASES:
+        unfolded = kernels.unfold(P, kernel, stride)[:-1]
+        columns, folded = rng.standard_normal(unfolded.shape), np.zeros_like(P)
+        kernels.fold(columns, folded, kernel, stride)
+        assert np.vdot(unfolded, columns) == pytest.approx(np.vdot(P, folded), rel=1e-10, abs=1e-10)
 
 
 def test_pixels_are_in_the_order_of_the_columns():
@@ -81,24 +81,23 @@ def test_pixels_are_in_the_order_of_the_columns():
     np.testing.assert_array_equal(rows, wanted)
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_first_winners_is_argmax(seed):
-    rng = np.random.default_rng(seed)
-    windows = list(rng.integers(0, 3, (6, 4, 5)).astype(float))  # many ties
+def test_first_winners_is_argmax():
+    windows = list(np.random.default_rng(0).integers(0, 3, (6, 40, 50)).astype(float))  # many ties
     winners = kernels.first_winners(windows, np.max(windows, axis=0))
     np.testing.assert_array_equal(np.argmax(winners, axis=0), np.argmax(windows, axis=0))
     np.testing.assert_array_equal(np.sum(winners, axis=0), 1)
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_gather_is_the_transpose_of_taps(seed):
-    """<taps(X), parts> = <X, gather(parts)> for all X and parts."""
-    X, kernel, stride = random_case(seed)
-    stride = kernel if seed % 3 else stride
-    taps = kernels.taps(X, kernel, stride)
-    parts = np.random.default_rng(seed).standard_normal((len(taps), *taps[0].shape))
-    gathered = kernels.gather(parts, np.empty_like(X), kernel, stride)
-    assert np.vdot(taps, parts) == pytest.approx(np.vdot(X, gathered), rel=1e-10, abs=1e-10)
+@pytest.mark.parametrize("apart", [True, False])
+def test_gather_is_the_transpose_of_taps(apart):
+    """<taps(X), parts> = <X, gather(parts)> for all X and parts; windows apart or overlapping."""
+    rng = np.random.default_rng(0)
+    for X, kernel, stride in CASES:
+        step = kernel if apart else stride
+        taps = kernels.taps(X, kernel, step)
+        parts = rng.standard_normal((len(taps), *taps[0].shape))
+        gathered = kernels.gather(parts, np.empty_like(X), kernel, step)
+        assert np.vdot(taps, parts) == pytest.approx(np.vdot(X, gathered), rel=1e-10, abs=1e-10)
 
 
 def test_taps_are_views():

@@ -22,7 +22,7 @@ def drawn(path: Path, draw, *arguments) -> np.ndarray:
     draw(*arguments, path / "picture.png")
     with Image.open(path / "picture.png") as picture:
         assert picture.format == "PNG" and picture.mode == "RGB"
-        pixels = np.asarray(picture).astype(int)
+        pixels = np.asarray(picture).astype(np.int16)
     assert (pixels[[0, -1]] == PAPER).all() and pixels[:, [0, -1]].min() == 255  # a white margin
     return pixels
 
@@ -37,6 +37,11 @@ def box(pixels: np.ndarray) -> tuple[int, int, int, int]:
 
 def count(pixels: np.ndarray, colour) -> int:
     return int((pixels == np.array(colour)).all(axis=-1).sum())
+
+
+def colours(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The colours of (..., 3), each as one number, and how often they are there."""
+    return np.unique(pixels.astype(int) @ [1 << 16, 1 << 8, 1], return_counts=True)
 
 
 def history(epochs: int, **columns) -> list[dict[str, float]]:
@@ -118,18 +123,17 @@ def test_the_surest_mistakes_come_first_and_right_guesses_never(tmp_path):
     assert columns == sorted(columns)
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 52, 52), (28, 28), (3, 300, 200), (1, 1, 1)])
+@pytest.mark.parametrize("shape", [(1, 28, 28), (28, 28), (3, 300, 200), (1, 1, 1)])
 def test_at_most_50_mistakes_of_any_shape(tmp_path, shape):
-    truth, guess = RNG.integers(0, 3, 90), RNG.integers(0, 3, 90)
-    images, names = RNG.random((90, *shape), np.float32), ["a very long name of a class", "\u732b"]
+    images, names = RNG.random((60, *shape), np.float32), ["a very long name of a class", "\u732b"]
     sizes = {
         drawn(
-            tmp_path, mistakes_sheet, images[:n], truth[:n] * 0, guess[:n] * 0 + 1,
-            np.ones(n), names,
+            tmp_path, mistakes_sheet, images[:n], np.zeros(n, int), np.ones(n, int), np.ones(n),
+            names,
         ).shape
-        for n in (50, 90)
+        for n in (50, 60)
     }  # fmt: skip
-    assert len({width for _, width, _ in sizes}) == len(sizes) == 1
+    assert len(sizes) == 1
 
 
 def test_a_picture_keeps_its_colours_and_its_proportions(tmp_path):
@@ -178,8 +182,8 @@ def test_any_number_of_classes(tmp_path, K):
     picture = drawn(tmp_path, confusion_picture, truth, guess, names)
     assert 4 * K < min(picture.shape[:2]) and max(picture.shape) < 1900
     shades = confusion._shades(confusion._counts(truth, guess, np.arange(K), K))
-    for shade in np.unique(shades.reshape(-1, 3), axis=0):
-        assert count(picture, shade) >= 9  # every cell, with a number over it or without
+    drawn_often = [shade for shade, times in zip(*colours(picture), strict=True) if times >= 9]
+    assert np.isin(colours(shades)[0], drawn_often).all()  # with a number over it or without
 
 
 def test_the_order_of_the_pictures_does_not_matter(tmp_path):

@@ -18,6 +18,8 @@ from datasets import load_mnist
 from datasets.read.digit import as_mnist
 from docs import draw
 
+pytestmark = pytest.mark.slow  # a Chromium for each width; test_draw.py has the mathematics in node
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 WIDTHS = [390, 1024, 1440]
@@ -84,15 +86,11 @@ def cases() -> list[dict]:
     return drawn
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(22), pytest.param(1, marks=pytest.mark.slow)],
-    ids=lambda n: f"every-{n}",
-)
-def answers(browse, random_rows, request) -> list[dict]:
-    """What the page says of each of cases(), or of every 22nd: all of them take a minute."""
+@pytest.fixture(scope="module")
+def answers(browse, random_rows) -> list[dict]:
+    """What the page says of each of cases()."""
     u, v = (row[0].tolist() for row in random_rows)
-    given = json.dumps({"cases": cases()[:: request.param], "u": u, "v": v})
+    given = json.dumps({"cases": cases(), "u": u, "v": v})
     (text,) = browse(page_with(script("draw_numbers.js"), f"const GIVEN = {given};{DRAW_ALL}"))
     return json.loads(text)
 
@@ -167,6 +165,5 @@ def test_a_reader_can_use_the_page(findings):
     assert not findings["wrong"], "\n".join(findings["wrong"][:20])
 
 
-@pytest.mark.slow  # a machine that is busy with other tests may take longer
 def test_an_answer_takes_less_than_50_ms(findings):
     assert findings["milliseconds"] < 50

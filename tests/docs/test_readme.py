@@ -32,9 +32,11 @@ SEED = (
 
 def run(page: str, monkeypatch) -> dict:
     """Its python blocks, on a small part of the data; the namespace goes from block to block."""
-    small = datasets.load_mnist(train_size=4000)
+    X, y, X_test, y_test = datasets.load_mnist(train_size=4000)
+    small, images = (X, y, X_test, y_test), [A.reshape(-1, 1, 28, 28) for A in (X, X_test)]
     monkeypatch.setattr(net, "load_data", lambda: small)
     monkeypatch.setattr("functional_net.load_data", lambda: small)
+    monkeypatch.setattr(datasets, "load_images", lambda: (images[0], y, images[1], y_test))
     names: dict = {}
     for block in re.findall(r"```python\n(.*?)```", PAGES[page], flags=re.S):
         exec(compile(block, page, "exec"), names)

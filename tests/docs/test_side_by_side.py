@@ -16,11 +16,7 @@ from gradcheck.ours.equations import EQUATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = ["init", "forward", "loss", "backward", "update", "train", "accuracy", "command line"]
-EVERY_CELL = pytest.mark.parametrize(
-    ("row", "column"),
-    [(row, column) for row in ROWS for column in COLUMNS],
-    ids=lambda each: getattr(each, "key", each),
-)
+PLACES = [(row, column) for row in ROWS for column in COLUMNS]
 
 
 @pytest.fixture(scope="module")
@@ -35,31 +31,30 @@ def test_rows_come_in_the_order_of_a_step():
     assert [row.key for row in ROWS] == ["init", *EQUATIONS, "train", "accuracy", "check"]
 
 
-@pytest.mark.parametrize("equation", EQUATIONS)
 @pytest.mark.parametrize("place", ["functional_net.py", "net.py", "cnn"])
-def test_every_implementation_carries_every_equation(place, equation):
-    assert equations.places(equation, place)
+def test_every_implementation_carries_every_equation(place):
+    assert all(equations.places(equation, place) for equation in EQUATIONS)
 
 
-@EVERY_CELL
-def test_every_cell_holds_code_and_its_equation(row: Row, column: str):
-    pieces = page.cells_of(row, column)
-    assert all(len(cell.code.splitlines()) > 1 for cell in pieces)
-    assert any(cell.marked for cell in pieces) == bool(row.equation)
-    for cell in pieces:
-        code = cell.code.splitlines()
-        assert all(f"# ({row.equation})" in code[n] for n in cell.marked)
+def test_every_cell_holds_code_and_its_equation():
+    for row, column in PLACES:
+        pieces = page.cells_of(row, column)
+        assert all(len(cell.code.splitlines()) > 1 for cell in pieces), (row.key, column)
+        assert any(cell.marked for cell in pieces) == bool(row.equation), (row.key, column)
+        for cell in pieces:
+            code = cell.code.splitlines()
+            assert all(f"# ({row.equation})" in code[n] for n in cell.marked)
 
 
-@EVERY_CELL
-def test_every_symbol_of_the_row_stands_in_every_cell(row: Row, column: str):
-    spellings = {symbol.key: symbol.spellings(column) for symbol in row.table}
-    found = set()
-    for cell in page.cells_of(row, column):
-        marks = cells.occurrences(cell.code, spellings)
-        found |= {cell.code[start:end] for start, end, _ in marks}
-    wanted = {word for words in spellings.values() for word in words}
-    assert wanted == found, f"docs/rows.py, {row.key}: {column} does not say {wanted - found}"
+def test_every_symbol_of_the_row_stands_in_every_cell():
+    for row, column in PLACES:
+        spellings = {symbol.key: symbol.spellings(column) for symbol in row.table}
+        found = set()
+        for cell in page.cells_of(row, column):
+            marks = cells.occurrences(cell.code, spellings)
+            found |= {cell.code[start:end] for start, end, _ in marks}
+        wanted = {word for words in spellings.values() for word in words}
+        assert wanted == found, f"docs/rows.py, {row.key}: {column} does not say {wanted - found}"
 
 
 def sections(path: str) -> list[tuple[int, str]]:
@@ -84,13 +79,12 @@ def test_sections_of_cnn_come_in_the_same_order_in_every_class(path):
 
 def test_the_sections_around_the_equations_lie_where_they_say():
     named = {"init": "init", "train": "train", "accuracy": "accuracy"}
-    for row in ROWS:
-        for column in COLUMNS:
-            for cell in page.cells_of(row, column) if row.key in named else ():
-                if "Layer" in cell.name or (cell.name == "hits" and column == "cnn"):
-                    continue  # a layer's methods stand together, not under the net's rules
-                above = [name for line, name in sections(cell.path) if line <= cell.line]
-                assert above[-1] == named[row.key], cell.place
+    for row, column in PLACES:
+        for cell in page.cells_of(row, column) if row.key in named else ():
+            if "Layer" in cell.name or (cell.name == "hits" and column == "cnn"):
+                continue  # a layer's methods stand together, not under the net's rules
+            above = [name for line, name in sections(cell.path) if line <= cell.line]
+            assert above[-1] == named[row.key], cell.place
 
 
 # --- how it is cut ------------------------------------------------------------
@@ -186,13 +180,11 @@ def test_a_renamed_variable_is_noticed():
 
 
 def test_highlighting_loses_no_letter_of_the_code():
-    for row in ROWS:
-        for column in COLUMNS:
-            for cell in page.cells_of(row, column):
-                spellings = {symbol.key: symbol.spellings(column) for symbol in row.table}
-                assert (
-                    text_of(cells.coloured(cell, spellings)).splitlines() == cell.code.splitlines()
-                )
+    for row, column in PLACES:
+        for cell in page.cells_of(row, column):
+            spellings = {symbol.key: symbol.spellings(column) for symbol in row.table}
+            shown = text_of(cells.coloured(cell, spellings))
+            assert shown.splitlines() == cell.code.splitlines()
 
 
 def text_of(html: str) -> str:

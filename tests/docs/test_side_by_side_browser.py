@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # a Chromium; test_side_by_side.py reads the same page as text
+
 WIDTHS = [360, 390, 1024, 1440]
 
 

@@ -1,9 +1,7 @@
 """The command: its forms, helps that fit a screen, JSON, a time limit, errors."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -13,7 +11,6 @@ from gradcheck import check_layer
 from gradcheck.console import told
 from gradcheck.core import CannotCheck
 
-ROOT = Path(__file__).resolve().parents[2]
 FILE = """
 import numpy as np
 class Scale:
@@ -60,8 +57,8 @@ def test_each_help_fits_a_screen(name):
     assert not any(line.endswith("...") for line in lines[1:])  # nothing is cut off
 
 
-def test_the_help_of_all_fits_a_screen():
-    lines = run("-h").stdout.splitlines()
+def test_the_help_of_all_fits_a_screen(call):
+    lines = call("-h")[1].splitlines()
     assert len(lines) <= 24 and max(map(len, lines)) <= 80 and "  own " in "\n".join(lines)
 
 
@@ -93,15 +90,10 @@ def test_json(file):
     assert json.loads(done.stdout)["verdict"] == "none"
 
 
-def run(*args):
-    line = [sys.executable, "-m", "gradcheck", *args]
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60)
-
-
-def test_a_loop_without_an_end_ends(file):
-    done = run(f"{file}:Forever", "--args", "3", "--input", "5,3", "--seconds", "1")
-    assert done.returncode == 2 and "no verdict within 1 s" in done.stderr
-    assert "my_layers.py:" in done.stderr and "while True: pass" in done.stderr
+def test_a_loop_without_an_end_ends(call, file):
+    code, _, err = call(f"{file}:Forever", "--args", "3", "--input", "5,3", "--seconds", "0.3")
+    assert code == 2 and "no verdict within 0.3 s" in err
+    assert "my_layers.py:" in err and "while True: pass" in err
 
 
 @pytest.mark.parametrize(
@@ -111,17 +103,15 @@ def test_a_loop_without_an_end_ends(file):
         ("Strange", r"SystemExit: bye \(my_layers.py:\d+: .*raise SystemExit"),
     ],
 )
-def test_whatever_is_raised_is_exit_2_with_their_line(file, name, said):
-    import re
-
-    done = run(f"{file}:{name}", "--args", "3", "--input", "5,3")
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and not done.stdout
-    assert re.search(said, done.stderr), done.stderr
+def test_whatever_is_raised_is_exit_2_with_their_line(call, file, name, said):
+    code, out, err = call(f"{file}:{name}", "--args", "3", "--input", "5,3")
+    assert code == 2 and err.count("\n") == 1 and not out
+    assert re.search(said, err), err
 
 
-def test_a_layer_that_another_call_builds_names_setup(file):
-    done = run(f"{file}:Unbuilt", "--input", "5,3")
-    assert "--setup 'layer.build(3)'" in done.stderr and "my_layers.py" in done.stderr
+def test_a_layer_that_another_call_builds_names_setup(call, file):
+    _, _, err = call(f"{file}:Unbuilt", "--input", "5,3")
+    assert "--setup 'layer.build(3)'" in err and "my_layers.py" in err
 
 
 def test_an_error_is_told_with_its_place_and_a_check_of_our_own_without():

@@ -573,11 +573,6 @@ def double_backward(dy, cache): return 2 * dy
 """
 
 
-def command(*args):
-    line = [sys.executable, "-m", "gradcheck", *args]
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60)
-
-
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "my_layers.py"
@@ -585,18 +580,17 @@ def file(tmp_path):
     return str(path)
 
 
-def test_exit_0_when_right(file):
-    run = command(f"{file}:Scale", "--args", "3", "--input", "5,3")
-    assert run.returncode == 0 and "RIGHT  2 arrays, 18 comparisons" in run.stdout, run.stderr
-    run = command(f"{file}:double,double_backward", "--input", "5,3")
-    assert run.returncode == 0
+def test_exit_0_when_right(call, file):
+    code, out, err = call(f"{file}:Scale", "--args", "3", "--input", "5,3")
+    assert code == 0 and "RIGHT  2 arrays, 18 comparisons" in out, err
+    assert call(f"{file}:double,double_backward", "--input", "5,3")[0] == 0
 
 
-def test_exit_1_when_wrong_with_the_reason(file):
-    run = command(f"{file}:Wrong", "--args", "3", "--input", "5,3")
-    assert run.returncode == 1 and "WRONG  Wrong: wrong: dX" in run.stdout
-    assert "upstream gradient itself: the local derivative is missing" in run.stdout
-    assert (run.stdout + run.stderr).isascii()
+def test_exit_1_when_wrong_with_the_reason(call, file):
+    code, out, err = call(f"{file}:Wrong", "--args", "3", "--input", "5,3")
+    assert code == 1 and "WRONG  Wrong: wrong: dX" in out
+    assert "upstream gradient itself: the local derivative is missing" in out
+    assert (out + err).isascii()
 
 
 @pytest.mark.parametrize(
@@ -610,14 +604,14 @@ def test_exit_1_when_wrong_with_the_reason(file):
         (("", "--input", "5,3"), "or FILE.py:NAME"),
     ],
 )
-def test_exit_2_when_it_cannot_be_checked_with_one_line(file, args, said):
-    run = command(file + args[0], *args[1:])
-    assert run.returncode == 2 and run.stdout == "", run.stdout
-    assert said in run.stderr and run.stderr.count("\n") == 1, run.stderr
+def test_exit_2_when_it_cannot_be_checked_with_one_line(call, file, args, said):
+    code, out, err = call(file + args[0], *args[1:])
+    assert code == 2 and out == "", out
+    assert said in err and err.count("\n") == 1, err
 
 
-def test_ours_is_right_from_the_command_and_its_nets_stay_out_of_yours(file):
-    assert command("functional").returncode == 0
+def test_ours_is_right_from_the_command_and_its_nets_stay_out_of_yours(call):
+    assert call("functional")[0] == 0
     code = "import sys, gradcheck; print('net' in sys.modules, 'cnn' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.stdout.split() == ["False", "False"]

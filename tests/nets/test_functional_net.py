@@ -149,11 +149,11 @@ def test_the_momentum_step_is_e9():
 def test_it_learns_what_no_line_separates(loss):
     X, y = xor()
     params = fn.init(2, 16, 2, np.random.default_rng(0))
-    params = fn.train(params, X, y, 0.1, 0.9, epochs=300, batch_size=4, loss=loss)
+    params = fn.train(params, X, y, 0.1, 0.9, epochs=100, batch_size=4, loss=loss)
     assert fn.accuracy(params, X, y) == 1
-    X, y = spirals(100, np.random.default_rng(0), noise=0)
+    X, y = spirals(50, np.random.default_rng(0), noise=0)
     params = fn.init(2, 64, 2, np.random.default_rng(0))
-    params = fn.train(params, X, y, 0.1, 0.9, epochs=300, batch_size=20, loss=loss)
+    params = fn.train(params, X, y, 0.1, 0.9, epochs=150, batch_size=20, loss=loss)
     assert fn.accuracy(params, X, y) > 0.97
 
 

@@ -140,7 +140,7 @@ def test_input_gradient_is_backward_and_dx():
 
 @pytest.mark.parametrize("cost", [SoftmaxCrossEntropy, MeanSquaredError])
 def test_it_learns_what_no_line_separates(cost):
-    for (X, y), rounds in ((xor(), 300), (spirals(100, np.random.default_rng(0), noise=0), 200)):
+    for (X, y), rounds in ((xor(), 100), (spirals(50, np.random.default_rng(0), noise=0), 150)):
         model = FeedForwardNet(cost())
         for layer in (InputLayer(2), FullyConnectedLayer(64), ReLuLayer(), FullyConnectedLayer(2)):
             model.add(layer)

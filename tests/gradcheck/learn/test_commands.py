@@ -6,25 +6,17 @@ import sys
 import numpy as np
 import pytest
 
-from gradcheck.__main__ import main
 from gradcheck.learn.handout import solved
 from gradcheck.plants import commands
 from gradcheck.plants.mistakes import PLANTS
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """The command, in an empty folder and in this process: exit code, output, errors."""
-
-    def run_(*args):
-        monkeypatch.setattr(sys, "argv", ["gradcheck", *args])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code or 0, *capsys.readouterr()
-
+def run(call, tmp_path, monkeypatch):
+    """The command, in an empty folder; nobody answers."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "stdin", io.StringIO())  # nobody answers
-    return run_
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    return call
 
 
 def test_the_offers_do_not_give_the_answer_away():

@@ -79,13 +79,9 @@ def test_what_is_one_loop_denies_nothing_to_the_others(tmp_path):
     assert found["E3 cross_entropy"] == found["E5 backward"] == found["E9 update"] == "right"
 
 
-QUICK = [
-    "exits at once", "zeros", "zeros everywhere", "answers itself", "finds the answer",
-    "rewrites the checker", "needs 10 GB", "starts a program", "is always equal",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize(
+    "name", ["exits at once", "answers itself", "rewrites the checker", "is always equal"]
+)
 def test_a_cheat_scores_nothing_and_changes_nothing(tmp_path, name):
     before = (ROOT / "gradcheck" / "core.py").read_bytes()
     found = marks_of(tmp_path, f"{handout('functional')}\n{CHEATS[name]}\n", seconds=20.0)
@@ -130,8 +126,8 @@ def test_the_process_refuses_and_says_so(tmp_path):
                 learner.ask(0, code, {"X": np.zeros(3)})
 
 
-def test_what_marks_runs_none_of_our_networks():
-    """Every function of the three networks and of datasets raises: no mark changes."""
+def test_what_marks_runs_none_of_our_networks(tmp_path):
+    """Every function of the three networks and of datasets raises: all is right all the same."""
     code = """
 import ast, sys, importlib.util, importlib.machinery
 from pathlib import Path
@@ -155,17 +151,15 @@ class Finder:
             submodule_search_locations=[str(file.parent)] if package else None)
 sys.meta_path.insert(0, Finder())
 from gradcheck.learn.marking import mark_file
-from gradcheck.learn.handout import solved, handout
-import tempfile
-for text, right in ((solved("functional"), 12), (handout("functional"), 0)):
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "a.py"
-        path.write_text(text)
-        found = mark_file(path, "functional")
-        assert sum(m.right for m in found) == right, list(found)
+from gradcheck.learn.handout import solved
+path = Path(sys.argv[1])
+path.write_text(solved("functional"))
+found = mark_file(path, "functional")
+assert sum(m.right for m in found) == 12, list(found)
 assert not {"functional_net", "net", "cnn", "datasets"} & set(sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    words = [sys.executable, "-c", code, tmp_path / "a.py"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
@@ -212,14 +206,15 @@ def test_a_class_is_marked_each_by_itself(tmp_path):
     wrong = solved("functional").replace("A1.T @ dlogits", "A1.T @ dlogits / len(X)")
     files = {
         "ada": solved("functional"), "ben": wrong, "cy": wrong + "\n# =1+1\n", "dee": "",
-        "eve": f"{handout('functional')}\nimport os\nos._exit(0)\n", "=fay": "while True: pass\n",
+        "eve": f"{handout('functional')}\nimport os\nos._exit(0)\n",
+        "=fay": "import time\ntime.sleep(100)\n",
     }  # fmt: skip
     for name, text in files.items():
         (tmp_path / f"{name}.py").write_text(text)
     (tmp_path / "gus").mkdir()
     (tmp_path / "marks").mkdir()
     (tmp_path / "marks" / "marks.csv").write_text("of last time")
-    graded = list(grading.grade(tmp_path, seconds=15.0))
+    graded = list(grading.grade(tmp_path, seconds=12.0))
     assert [g.name for g in graded] == sorted([*files, "gus"])
     by = {g.name: g for g in graded}
     assert {name: g.right for name, g in by.items()} == {
@@ -253,10 +248,12 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("name", ODD)
-def test_what_is_odd_is_wrong_and_never_an_error_of_ours(tmp_path, name):
-    (tmp_path / "a.py").write_text(f"{handout('functional')}\n{ODD[name]}\n")
-    (tmp_path / "b.py").write_bytes(b"# caf\xe9\n")
-    odd, latin = grading.grade(tmp_path, seconds=20.0)
-    assert odd.right == latin.right == 0 and "does not run" in latin.said
-    assert "at most 1 MB" in odd.said or odd.marks
+def test_what_is_odd_is_wrong_and_never_an_error_of_ours(tmp_path):
+    for name, text in ODD.items():
+        (tmp_path / f"{name}.py").write_text(f"{handout('functional')}\n{text}\n")
+    (tmp_path / "latin.py").write_bytes(b"# caf\xe9\n")
+    graded = {g.name: g for g in grading.grade(tmp_path, seconds=20.0)}
+    assert graded.keys() == {*ODD, "latin"} and not any(g.right for g in graded.values())
+    assert "does not run" in graded["latin"].said
+    assert "at most 1 MB" in graded["a million lines"].said
+    assert all(graded[name].marks for name in [*ODD][:-1])
