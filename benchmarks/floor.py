@@ -1,7 +1,7 @@
 """How fast NumPy could be: the bare matrix products of a step, and a step with every trick."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.workloads import Array, Contender, Weights, Workload
 from datasets.threads import limited
 
-__all__ = ["Gemms", "gemms", "Bare"]
+__all__ = ["Gemms", "gemms", "joined", "Bare"]
 
 # --- matrix products --------------------------------------------------------------
 
@@ -58,21 +58,23 @@ class Gemms(Contender):
 # --- every trick ------------------------------------------------------------------
 
 
+def joined(arrays: Sequence[Array]) -> tuple[Array, list[Array]]:
+    """All numbers of the arrays in one vector, and its parts in the shapes of the arrays."""
+    vector = np.concatenate([A.ravel() for A in arrays])
+    parts = np.split(vector, np.cumsum([A.size for A in arrays])[:-1])
+    return vector, [part.reshape(A.shape) for part, A in zip(parts, arrays, strict=True)]
+
+
 class Bare(Contender):
     """A perceptron with every trick: one vector, buffers for all, lr folded into dY, no checks."""
 
     def __init__(self, work: Workload, weights: Weights) -> None:
         super().__init__(work, weights)
-        ends = np.cumsum([W.size for W in weights.values()])[:-1]
-        self.W = np.concatenate([W.ravel() for W in weights.values()])
-        self.dW, self.V = np.zeros((2, *self.W.shape), self.W.dtype)
-        own, grads = (
-            [a.reshape(W.shape) for a, W in zip(np.split(A, ends), weights.values(), strict=True)]
-            for A in (self.W, self.dW)
-        )
-        self.layers: list[Any] = list(
-            zip(own[::2], own[1::2], grads[::2], grads[1::2], strict=True)
-        )
+        self.W, own = joined([*weights.values()])
+        self.dW, grads = joined([np.zeros_like(W) for W in own])
+        self.V = np.zeros_like(self.W)
+        layers = zip(own[::2], own[1::2], grads[::2], grads[1::2], strict=True)
+        self.layers: list[Any] = list(layers)
         self.rooms: dict[int, list[Any]] = {}
 
     def room(self, N: int) -> list[Any]:

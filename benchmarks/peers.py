@@ -3,7 +3,6 @@
 None of them is needed: each is imported when it is asked for, and may be missing.
 """
 
-import shutil
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from benchmarks.workloads import Array, Contender, Weights, Workload
 
-__all__ = ["PEERS", "MODULES"]
+__all__ = ["PEERS"]
 
 
 # --- PyTorch ----------------------------------------------------------------------
@@ -20,6 +19,8 @@ __all__ = ["PEERS", "MODULES"]
 
 class PyTorch(Contender):
     """Eager PyTorch."""
+
+    mlps, images, module = True, True, "torch"
 
     def __init__(self, work: Workload, weights: Weights) -> None:
         import torch
@@ -73,6 +74,7 @@ class ChannelsLast(PyTorch):
     """Eager PyTorch with images and filters in channels-last memory (NHWC): an option it has."""
 
     rtol = 1e-2  # its convolutions round more coarsely: 4e-5 after a step, the rest 1e-6
+    mlps = False
 
     def __init__(self, work: Workload, weights: Weights) -> None:
         super().__init__(work, weights)
@@ -88,11 +90,6 @@ class ChannelsLast(PyTorch):
 class Compiled(PyTorch):
     """PyTorch with torch.compile, which needs a C++ compiler on the machine."""
 
-    @staticmethod
-    def ready() -> None:
-        if not any(map(shutil.which, ("g++", "clang++", "cl"))):
-            raise ImportError("torch.compile needs a C++ compiler, found none")
-
     def __init__(self, work: Workload, weights: Weights) -> None:
         super().__init__(work, weights)
         self.call = self.torch.compile(self.model)
@@ -103,6 +100,8 @@ class Compiled(PyTorch):
 
 class Jax(Contender):
     """JAX: one compiled function for a step, called with NumPy batches; images are NHWC."""
+
+    mlps, images, module = True, True, "jax"
 
     def __init__(self, work: Workload, weights: Weights) -> None:
         import jax
@@ -206,6 +205,8 @@ class JaxScan(Jax):
 class ScikitLearn(Contender):
     """MLPClassifier; it counts no hits while it trains."""
 
+    module = "sklearn"
+
     def __init__(self, work: Workload, weights: Weights) -> None:
         from sklearn.neural_network import MLPClassifier
 
@@ -244,4 +245,3 @@ PEERS: dict[str, type[Contender]] = {
     "JAX scan": JaxScan,
     "scikit-learn": ScikitLearn,
 }
-MODULES = {"PyTorch": "torch", "JAX": "jax", "scikit-learn": "sklearn"}  # by the first word
