@@ -28,7 +28,9 @@ class PyTorch(Contender):
         super().__init__(work, weights)
         self.torch = torch
         self.model = torch.nn.Sequential(*map(self._layer, work.layers))
-        self._set(weights)
+        own = [W.T if W.ndim == 2 else W for key, W in weights.items() if "running" not in key]
+        for array, W in zip(self.model.parameters(), own, strict=True):
+            array.data[...] = torch.from_numpy(np.ascontiguousarray(W))
         self.call = self.model
         self.loss = torch.nn.CrossEntropyLoss()
         self.sgd = torch.optim.SGD(self.model.parameters(), lr=work.lr, momentum=work.momentum)
@@ -40,15 +42,6 @@ class PyTorch(Contender):
             return nn.Conv2d(*sizes, 3, padding=1)
         build = {"linear": nn.Linear, "bn": nn.BatchNorm2d, "relu": nn.ReLU, "flatten": nn.Flatten}
         return nn.MaxPool2d(2) if kind == "pool" else build[kind](*sizes)
-
-    def _set(self, weights: Weights) -> None:
-        names = {"gamma": "weight", "beta": "bias", "W": "weight", "b": "bias"}
-        trained = [layer for layer in self.model if list(layer.parameters())]
-        for key, value in weights.items():
-            layer, name = key.removeprefix("layer_").split("/")
-            turned = value.T if name == "W" and value.ndim == 2 else value
-            own = getattr(trained[int(layer) - 1], names.get(name, name))
-            own.data[...] = self.torch.from_numpy(np.ascontiguousarray(turned))
 
     def batches(self, steps: int | None) -> Iterator[tuple[Any, Any]]:
         self.model.train()
