@@ -10,7 +10,6 @@ import numpy.typing as npt
 from datasets import many
 from datasets.run.console import say
 from datasets.run.data import image_shape
-from datasets.run.predict import as_digit, as_picture, predict_pictures
 from datasets.run.targets import saved
 from datasets.store.files import printable
 
@@ -97,13 +96,14 @@ def learnt_nothing(history: list[dict[str, float]], guess: Integers, K: int) -> 
 
 
 def _predict(run: "Run", probabilities: Probabilities, shape: tuple[int, ...]) -> None:
-    C, H, W = image_shape(shape)
+    from datasets.run.predict import as_digit, as_picture, predict_pictures
+
     digit = run.is_about().prepared == "digit"  # pictures of a folder are only fitted
     predict_pictures(
         run.own_pictures,
         lambda images: probabilities(images.reshape(-1, *shape)),
         run.names,
-        as_digit if digit else as_picture((C, H, W)),
+        as_digit if digit else as_picture(image_shape(shape)),
         run.options.large or None,
     )
 
