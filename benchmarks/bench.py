@@ -1,6 +1,6 @@
 """Time our networks beside every peer that is installed, on the workloads W1 to W7.
 
-    python benchmarks/bench.py [--workload W4] [--peer PyTorch] [--threads 1] [--quick] [--write]
+    python benchmarks/bench.py [--workload W4] [--peer PyTorch] [--quick] [--write]
 
 All take turns in one process, in a new order in every round: the same first weights, the same
 batches, the same hits. Ours takes part twice: the ratio of the two is the noise of the machine.
@@ -159,7 +159,7 @@ def one_thread(found: Times) -> str:
     return f"PyTorch takes all cores, ours one. One thread each: {alike}."
 
 
-def write(by_threads: dict[str, Times], titles: dict[str, str]) -> None:
+def put(by_threads: dict[str, Times], titles: dict[str, str]) -> None:
     """The tables as Markdown, under the command that measured them."""
     command = shlex.join(word for word in sys.argv[1:] if word != "--write")
     text = [
@@ -170,9 +170,8 @@ def write(by_threads: dict[str, Times], titles: dict[str, str]) -> None:
     for threads, times in by_threads.items():
         lines = [[name, *row] for name, own in times.items() for row in rows(own)]
         text += [f"\n## {HEADS[threads]}\n\n{timing.table(DETAILS, lines)}"]
-    if "default" in by_threads:
-        alike = f"\n\n{one_thread(by_threads['1'])}" if "1" in by_threads else ""
-        timing.put(timing.RESULTS, "summary", summary(by_threads["default"]) + alike)
+    short = f"{summary(by_threads['default'])}\n\n{one_thread(by_threads['1'])}"
+    timing.put(timing.RESULTS, "summary", short)
     timing.put(timing.RESULTS, "times", "\n".join(text))
 
 
@@ -194,16 +193,14 @@ def main(
     wanted: Annotated[
         list[str] | None, typer.Option("--peer", help=f"{', '.join(PEERS)}, none; repeatable.")
     ] = None,
-    threads: Annotated[str, typer.Option(help="default, 1, or both one after the other.")] = "both",
     rounds: timing.Rounds = 7,
     quick: timing.Quick = False,
-    write_: timing.Write = False,
+    write: timing.Write = False,
     worker: timing.Worker = None,
 ) -> None:
     """Time our networks beside PyTorch, JAX and scikit-learn, those that are installed."""
     names = choice(names, list(NAMES), "--workload")
     wanted = choice(wanted, list(PEERS), "--peer")
-    settings = choice([threads], ["default", "1", "both"], "--threads")
     works = [few(name) if quick else workload(name) for name in names]
     if worker:
         times = measure(works, installed(wanted), rounds)
@@ -212,13 +209,13 @@ def main(
     words = [sys.executable, __file__, *(f"--workload={name}" for name in names)]
     words += [*(f"--peer={name}" for name in wanted or ["none"]), *["--quick"] * quick]
     by_threads = {}
-    for setting in list(HEADS) if threads == "both" else settings:
-        print(f"\n{HEADS[setting]}", flush=True)  # BLAS reads its threads when Python starts
-        own = timing.environment(setting)
-        by_threads[setting] = timing.found_by([*words, f"--rounds={rounds}"], own)
+    for threads, head in HEADS.items():  # BLAS reads its threads when Python starts
+        print(f"\n{head}", flush=True)
+        own = timing.environment(threads)
+        by_threads[threads] = timing.found_by([*words, f"--rounds={rounds}"], own)
     print(f"\n{timing.machine()}")
-    if write_:
-        write(by_threads, {work.name: work.title for work in works})
+    if write:
+        put(by_threads, {work.name: work.title for work in works})
 
 
 if __name__ == "__main__":

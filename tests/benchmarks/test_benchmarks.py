@@ -281,7 +281,6 @@ def test_a_peer_that_is_not_installed_is_named(monkeypatch, capsys):
     [
         (["--workload", "W9"], "expected one of W1, W2"),
         (["--peer", "numpy"], "got numpy"),
-        (["--threads", "2"], "expected one of default, 1, both, got 2"),
         (["--rounds", "1"], "greater than or equal to 2"),
     ],
 )
