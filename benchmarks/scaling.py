@@ -83,11 +83,12 @@ def allowed(MB: float, who: Contender) -> None:
 def peak(command: str, epochs: int) -> str:
     """The most memory that a command ever had, as Linux counts it; "?" elsewhere."""
     words = [sys.executable, *command.split(), "--epochs", str(epochs)]
-    process = subprocess.Popen(words, cwd=timing.ROOT, stdout=subprocess.DEVNULL)
-    if sys.platform != "linux":
-        process.wait()
-        return "?"
-    return f"{os.wait4(process.pid, 0)[2].ru_maxrss / 1024:.0f} MB"
+    with subprocess.Popen(words, cwd=timing.ROOT, stdout=subprocess.DEVNULL) as process:
+        if sys.platform != "linux":
+            return "?"
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return f"{usage.ru_maxrss / 1024:.0f} MB"
 
 
 def helped(command: str) -> None:
