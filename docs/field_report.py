@@ -1,10 +1,11 @@
 """The gradient checker on public code, written into a page: docs/field_report.py FOLDER.
 
-Writes docs/field_report.md. FOLDER holds clones of the code bases in docs/field_report.txt
+Writes docs/field_report.md. FOLDER holds clones of the code bases in docs/field_report.toml
 (git clone https://github.com/OWNER/NAME, one each; those that are missing are left out). Nothing
-is fetched. A line of field_report.txt is a layer, a loss or a pair of functions with the options of
-one command; where the checker says WRONG, what stands behind the | says how to read the output and
-its gradients, and `confirm` compares them with a central difference that uses no part of gradcheck.
+is fetched. A line of field_report.toml is a layer, a loss or a pair of functions with the options
+of one command. Where the checker says WRONG, what stands behind the | says how to read the output
+and its gradients, and `confirm` compares them with a central difference that uses no part of
+gradcheck.
 """
 
 import ast
@@ -15,9 +16,11 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from string import Template
 from typing import Annotated, Any
@@ -48,20 +51,23 @@ DECORATION = """matplotlib terminaltables progressbar mpl_toolkits skimage nnfs 
 
 @dataclass
 class Tried:
-    """One line of field_report.txt, and what came of it."""
+    """One line of field_report.toml, and what came of it."""
 
     file: str
-    name: str
-    options: list[str]
+    command: str
     reading: str
     verdict: str = ""  # right, wrong or none
     said: str = ""  # the causes of the wrong arrays, or why there is no verdict
     wrong: str = ""  # these arrays
     confirmed: str = "-"
 
+    @property
+    def name(self) -> str:
+        return self.command.split()[0]
+
     def values(self, flag: str) -> list[str]:
-        pairs = zip(self.options[::2], self.options[1::2], strict=True)
-        return [value for name, value in pairs if name == flag]
+        words = self.command.split()
+        return [value for name, value in pairwise(words) if name == flag]
 
     @property
     def title(self) -> str:
@@ -69,20 +75,13 @@ class Tried:
         return f"{self.name}({args[0]})" if args else self.name
 
 
-def code_bases() -> Iterator[tuple[str, list[Tried]]]:
-    """OWNER/NAME and its lines."""
-    text = (DOCS / "field_report.txt").read_text(encoding="utf-8")
-    for part in text.strip().split("\n\n"):
-        owner, *lines = part.splitlines()
-        file, tried = "", []
-        for line in lines:
-            command, _, reading = line.strip().partition(" | ")
-            name, *options = command.split()
-            if name.endswith(":"):
-                file = name[:-1]
-            else:
-                tried.append(Tried(file, name, options, reading))
-        yield owner, tried
+def code_bases() -> dict[str, list[Tried]]:
+    """The lines under each OWNER/NAME of field_report.toml."""
+    text = (DOCS / "field_report.toml").read_text(encoding="utf-8")
+    return {
+        owner: [Tried(file, *line.partition(" | ")[::2]) for file in files for line in files[file]]
+        for owner, files in tomllib.loads(text).items()
+    }
 
 
 def in_python(code: str, *words: str) -> subprocess.CompletedProcess:
@@ -93,7 +92,7 @@ def in_python(code: str, *words: str) -> subprocess.CompletedProcess:
 
 def check(clone: Path, one: Tried) -> None:
     """Fill in what the command says, read from its --json, and the difference of our own."""
-    done = in_python(CHECK, f"{clone / one.file}:{one.name}", *one.options, "--json")
+    done = in_python(CHECK, f"{clone / one.file}:{one.name}", *one.command.split()[1:], "--json")
     try:
         said = json.loads(done.stdout)
     except ValueError:
@@ -205,7 +204,7 @@ def finding(clone: Path, link: str, one: Tried) -> str:
 
 def checked(folder: Path) -> Iterator[tuple[str, Path, str, str, list[Tried]]]:
     """Name, clone, commit and date of each code base that is there, with its lines checked."""
-    for name, tried in code_bases():
+    for name, tried in code_bases().items():
         clone = folder / name.split("/")[1]
         if not clone.is_dir():
             console.warn(f"{name}: no clone in {folder}, left out")
