@@ -23,15 +23,14 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import timing
-from benchmarks.floor import Bare, Gemms
+from benchmarks.floor import Gemms
 from benchmarks.peers import PEERS
 from benchmarks.workloads import NAMES, OURS, SHAPES, Contender, Workload, workload
 from benchmarks.workloads import quick as few
 from datasets.run import console
 from datasets.threads import limited
 
-FLOOR, BARE = "matrix products alone", "NumPy, every trick"
-AGAIN, TWO = "ours again", "ours, --threads 2"
+FLOOR, AGAIN, TWO = "matrix products alone", "ours again", "ours, --threads 2"
 STEPS = 5  # whose losses and hits have to agree before a time counts
 HEADS = {"default": "Default threads", "1": "One thread each"}
 DETAILS = ["workload", "who", "median", "min", "max", "takes so many times as long as the first"]
@@ -65,7 +64,7 @@ def fits(name: str, kind: type[Contender], work: Workload) -> bool:
 def contenders(work: Workload, peers: dict[str, type[Contender]]) -> dict[str, Contender]:
     """Everybody who can do this work, the first of ours twice, and the bare products."""
     weights = work.weights()
-    known = {**OURS, BARE: Bare, **peers}
+    known = {**OURS, **peers}
     found = {name: kind(work, weights) for name, kind in known.items() if fits(name, kind, work)}
     ours = next(iter(found))
     return {**found, AGAIN: known[ours](work, weights), FLOOR: Gemms(work, weights)}

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import net
 from benchmarks import accuracy, bench, digits, gains, neighbour, scaling, timing, workloads
 from benchmarks import many as machines
-from benchmarks.floor import Bare, gemms
+from benchmarks.floor import gemms
 from benchmarks.peers import PEERS
 from benchmarks.workloads import OURS, Workload, convnet, mlp
 from datasets import one_hot
@@ -71,7 +71,7 @@ def call(monkeypatch, tmp_path):
 
 def test_ours_and_the_bare_one_have_the_same_first_losses_and_hits(rows):
     weights = rows.weights()
-    found = [bench.first(kind(rows, weights)) for kind in (*OURS.values(), Bare)]
+    found = [bench.first(kind(rows, weights)) for kind in (*OURS.values(), gains.Bare)]
     assert len(found[0][0]) == 3
     for losses, hits in found[1:]:
         np.testing.assert_allclose(losses, found[0][0], rtol=1e-5)
