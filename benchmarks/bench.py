@@ -35,6 +35,10 @@ STEPS = 5  # whose losses and hits have to agree before a time counts
 HEADS = {"default": "Default threads", "1": "One thread each"}
 DETAILS = ["workload", "who", "median", "min", "max", "takes so many times as long as the first"]
 Times = dict[str, dict[str, list[float]]]  # workload: name: seconds of every round
+Names = Annotated[list[str] | None, typer.Option("--workload", help="Only this; repeatable.")]
+Peers = Annotated[
+    list[str] | None, typer.Option("--peer", help=f"{', '.join(PEERS)}, none; repeatable.")
+]
 
 
 # --- who takes part -------------------------------------------------------------
@@ -186,12 +190,8 @@ def choice(value: list[str] | None, allowed: list[str], what: str) -> list[str]:
 
 
 def main(
-    names: Annotated[
-        list[str] | None, typer.Option("--workload", help="Only this one; repeatable.")
-    ] = None,
-    wanted: Annotated[
-        list[str] | None, typer.Option("--peer", help=f"{', '.join(PEERS)}, none; repeatable.")
-    ] = None,
+    names: Names = None,
+    wanted: Peers = None,
     rounds: timing.Rounds = 7,
     quick: timing.Quick = False,
     write: timing.Write = False,

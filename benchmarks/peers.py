@@ -24,24 +24,25 @@ class PyTorch(Contender):
 
     def __init__(self, work: Workload, weights: Weights) -> None:
         import torch
+        from torch import nn
 
         super().__init__(work, weights)
+        build: dict[str, Any] = {
+            "linear": nn.Linear,
+            "conv": lambda C, F: nn.Conv2d(C, F, 3, padding=1),
+            "pool": lambda: nn.MaxPool2d(2),
+            "bn": nn.BatchNorm2d,
+            "relu": nn.ReLU,
+            "flatten": nn.Flatten,
+        }
         self.torch = torch
-        self.model = torch.nn.Sequential(*map(self._layer, work.layers))
+        self.model = nn.Sequential(*(build[kind](*sizes) for kind, *sizes in work.layers))
         own = [W.T if W.ndim == 2 else W for key, W in weights.items() if "running" not in key]
         for array, W in zip(self.model.parameters(), own, strict=True):
             array.data[...] = torch.from_numpy(np.ascontiguousarray(W))
-        self.call = self.model
-        self.loss = torch.nn.CrossEntropyLoss()
+        self.call, self.loss = self.model, nn.CrossEntropyLoss()
         self.sgd = torch.optim.SGD(self.model.parameters(), lr=work.lr, momentum=work.momentum)
         self.X, self.y = torch.from_numpy(work.X), torch.from_numpy(work.y.argmax(axis=1))
-
-    def _layer(self, layer: tuple[Any, ...]) -> Any:
-        nn, (kind, *sizes) = self.torch.nn, layer
-        if kind == "conv":
-            return nn.Conv2d(*sizes, 3, padding=1)
-        build = {"linear": nn.Linear, "bn": nn.BatchNorm2d, "relu": nn.ReLU, "flatten": nn.Flatten}
-        return nn.MaxPool2d(2) if kind == "pool" else build[kind](*sizes)
 
     def batches(self, steps: int | None) -> Iterator[tuple[Any, Any]]:
         self.model.train()
