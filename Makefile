@@ -29,7 +29,7 @@ same: .venv/run    ## train one network in all three implementations and compare
 	$(PY) benchmarks/same.py
 
 bench: .venv/run    ## time our networks beside every peer that is installed
-	$(PY) benchmarks/bench.py
+	$(PY) benchmarks/bench.py --write
 
 read: .venv/run    ## write docs/side_by_side.html: the three implementations beside each other
 	$(PY) docs/side_by_side.py

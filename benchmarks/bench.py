@@ -1,16 +1,16 @@
 """Time our networks beside every peer that is installed, on the workloads W1 to W7.
 
-    python benchmarks/bench.py [--workload W4] [--peer PyTorch] [--threads 1] [--quick]
+    python benchmarks/bench.py [--workload W4] [--peer PyTorch] [--quick] [--write]
 
 All take turns in one process, in a new order in every round: the same first weights, the same
 batches, the same hits. Ours takes part twice: the ratio of the two is the noise of the machine.
 """
 
+import importlib
 import json
 import shlex
-import subprocess
+import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -23,50 +23,53 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import timing
-from benchmarks.floor import Bare, Gemms
-from benchmarks.peers import MODULES, PEERS
+from benchmarks.floor import Gemms
+from benchmarks.peers import PEERS
 from benchmarks.workloads import NAMES, OURS, SHAPES, Contender, Workload, workload
+from benchmarks.workloads import quick as few
 from datasets.run import console
 from datasets.threads import limited
 
-FLOOR, BARE = "matrix products alone", "NumPy, every trick"
-AGAIN, TWO = "ours again", "ours, --threads 2"
+FLOOR, AGAIN, TWO = "matrix products alone", "ours again", "ours, --threads 2"
 STEPS = 5  # whose losses and hits have to agree before a time counts
 HEADS = {"default": "Default threads", "1": "One thread each"}
+DETAILS = ["workload", "who", "median", "min", "max", "takes so many times as long as the first"]
 Times = dict[str, dict[str, list[float]]]  # workload: name: seconds of every round
+Names = Annotated[list[str] | None, typer.Option("--workload", help="Only this; repeatable.")]
+Peers = Annotated[
+    list[str] | None, typer.Option("--peer", help=f"{', '.join(PEERS)}, none; repeatable.")
+]
 
 
 # --- who takes part -------------------------------------------------------------
 
 
-def installed(wanted: list[str]) -> tuple[dict[str, type[Contender]], list[str]]:
-    """The peers that can be imported, and a line for each that cannot."""
-    found, missing = {}, []
+def installed(wanted: list[str]) -> dict[str, type[Contender]]:
+    """The peers that can be imported; a line for each that cannot."""
+    found = {}
     for name in wanted:
-        module = MODULES[name.split()[0]]
         try:
-            __import__(module)
-            PEERS[name].ready()
+            importlib.import_module(PEERS[name].module)
+            if name == "PyTorch compiled" and not any(map(shutil.which, ("g++", "clang++", "cl"))):
+                raise ImportError("torch.compile needs a C++ compiler, found none")
             found[name] = PEERS[name]
         except ImportError as error:
-            missing.append(f"{name} takes no part: {error}")
-    return found, missing
+            print(f"{name} takes no part: {error}")
+    return found
 
 
-def fits(name: str, work: Workload) -> bool:
-    """Who can do what: functional_net has two layers, scikit-learn no convolution."""
-    if name == "functional_net.py":
-        return work.is_mlp and len(work.sizes) == 3
-    if name in ("net.py", BARE, "scikit-learn"):
-        return work.is_mlp
-    return name not in ("cnn", "PyTorch NHWC") or not work.is_mlp
+def fits(name: str, kind: type[Contender], work: Workload) -> bool:
+    """Who can do what; functional_net has two layers."""
+    if name == "functional_net.py" and work.is_mlp:
+        return len(work.sizes) == 3
+    return kind.mlps if work.is_mlp else kind.images
 
 
 def contenders(work: Workload, peers: dict[str, type[Contender]]) -> dict[str, Contender]:
     """Everybody who can do this work, the first of ours twice, and the bare products."""
     weights = work.weights()
-    known = {**OURS, BARE: Bare, **peers}
-    found = {name: kind(work, weights) for name, kind in known.items() if fits(name, work)}
+    known = {**OURS, **peers}
+    found = {name: kind(work, weights) for name, kind in known.items() if fits(name, kind, work)}
     ours = next(iter(found))
     return {**found, AGAIN: known[ours](work, weights), FLOOR: Gemms(work, weights)}
 
@@ -98,21 +101,18 @@ def first(who: Contender) -> tuple[list[float], int | None]:
 # --- times ----------------------------------------------------------------------
 
 
-def measure(names: list[str], wanted: list[str], rounds: int, quick: bool) -> Times:
+def measure(works: list[Workload], peers: dict[str, type[Contender]], rounds: int) -> Times:
     """Seconds of an epoch, a step or the inference, one per round; printed as they come."""
-    peers, missing = installed(wanted)
-    print("\n".join(missing))
     found = {}
-    for name in names:
-        work = pick(name, quick)
-        print(f"\n{name}  {work.title}", flush=True)
+    for work in works:
+        print(f"\n{work.name}  {work.title}", flush=True)
         everybody = contenders(work, peers)
         agree(everybody)
         tasks = {name: who.run for name, who in everybody.items()}
         tasks[TWO] = partial(on_two, everybody[AGAIN])
         times = timing.interleaved(tasks, rounds)
-        found[name] = {who: [t / work.per_run for t in own] for who, own in times.items()}
-        for line in rows(found[name]):
+        found[work.name] = {who: [t / work.per_run for t in own] for who, own in times.items()}
+        for line in rows(found[work.name]):
             print("  {:24}{:>10}{:>10}{:>10}{:>22}".format(*line), flush=True)
     return found
 
@@ -121,12 +121,6 @@ def on_two(who: Contender) -> object:
     """A run with two BLAS threads."""
     with limited(2):
         return who.run()
-
-
-def pick(name: str, quick: bool) -> Workload:
-    """A workload; quick: on few images, to see whether everything runs."""
-    few = 250 if name in ("W1", "W2", "W3", "W6") else 32
-    return workload(name, few if quick else None)
 
 
 def rows(times: dict[str, list[float]]) -> Iterator[list[str]]:
@@ -164,44 +158,27 @@ def one_thread(found: Times) -> str:
         for name, times in found.items()
         if "PyTorch" in times
     ]
-    return (
-        f"PyTorch takes all cores, ours one. One thread each: {', '.join(ratios) or 'no PyTorch'}."
-    )
+    alike = ", ".join(ratios) or "no PyTorch"
+    return f"PyTorch takes all cores, ours one. One thread each: {alike}."
 
 
-def details(times: Times) -> str:
-    """Everybody's median, min and max."""
-    head = ["workload", "who", "median", "min", "max", "takes so many times as long as the first"]
-    return timing.table(head, [[name, *row] for name, own in times.items() for row in rows(own)])
-
-
-def write(path: Path, by_threads: dict[str, Times], quick: bool) -> None:
+def put(by_threads: dict[str, Times], titles: dict[str, str]) -> None:
     """The tables as Markdown, under the command that measured them."""
-    command = shlex.join(["python", "benchmarks/bench.py", *sys.argv[1:]])
+    command = shlex.join(word for word in sys.argv[1:] if word != "--write")
     text = [
-        f"Measured by `{command}` on {timing.machine()}. "
+        f"Measured by `python benchmarks/bench.py {command}` on {timing.machine()}. "
         "2.00 (1.90-2.10) means twice our time: the median over the rounds, its 95 % interval."
     ]
-    text += [f"- {name}: {pick(name, quick).title}" for name in next(iter(by_threads.values()))]
-    text += [f"\n## {HEADS[key]}\n\n{details(times)}" for key, times in by_threads.items()]
-    if "default" in by_threads:
-        alike = f"\n\n{one_thread(by_threads['1'])}" if "1" in by_threads else ""
-        timing.put(path, "summary", summary(by_threads["default"]) + alike)
-    timing.put(path, "times", "\n".join(text))
+    text += [f"- {name}: {title}" for name, title in titles.items()]
+    for threads, times in by_threads.items():
+        lines = [[name, *row] for name, own in times.items() for row in rows(own)]
+        text += [f"\n## {HEADS[threads]}\n\n{timing.table(DETAILS, lines)}"]
+    short = f"{summary(by_threads['default'])}\n\n{one_thread(by_threads['1'])}"
+    timing.put(timing.RESULTS, "summary", short)
+    timing.put(timing.RESULTS, "times", "\n".join(text))
 
 
 # --- command line ---------------------------------------------------------------
-
-
-def in_fresh_process(threads: str, options: list[str]) -> Times:
-    """What a --worker finds in a Python that started with these threads: BLAS reads them then."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "times.json"
-        words = [sys.executable, __file__, *options, "--worker", str(path)]
-        done = subprocess.run(words, env=timing.environment(threads))
-        if done.returncode:
-            raise SystemExit(done.returncode)
-        return json.loads(path.read_text(encoding="utf-8"))
 
 
 def choice(value: list[str] | None, allowed: list[str], what: str) -> list[str]:
@@ -213,38 +190,31 @@ def choice(value: list[str] | None, allowed: list[str], what: str) -> list[str]:
 
 
 def main(
-    names: Annotated[
-        list[str] | None, typer.Option("--workload", help="Only this one; repeatable.")
-    ] = None,
-    wanted: Annotated[
-        list[str] | None, typer.Option("--peer", help=f"{', '.join(PEERS)}, none; repeatable.")
-    ] = None,
-    threads: Annotated[str, typer.Option(help="default, 1, or both one after the other.")] = "both",
+    names: Names = None,
+    wanted: Peers = None,
     rounds: timing.Rounds = 7,
     quick: timing.Quick = False,
-    to: Annotated[
-        Path | None, typer.Option(help="Write here.  [default: benchmarks/results.md, if all]")
-    ] = None,
-    worker: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    write: timing.Write = False,
+    worker: timing.Worker = None,
 ) -> None:
     """Time our networks beside PyTorch, JAX and scikit-learn, those that are installed."""
     names = choice(names, list(NAMES), "--workload")
     wanted = choice(wanted, list(PEERS), "--peer")
-    settings = choice([threads], ["default", "1", "both"], "--threads")
+    works = [few(name) if quick else workload(name) for name in names]
     if worker:
-        worker.write_text(json.dumps(measure(names, wanted, rounds, quick)), encoding="utf-8")
+        times = measure(works, installed(wanted), rounds)
+        worker.write_text(json.dumps(times), encoding="utf-8")
         return
-    options = [*(f"--workload={name}" for name in names), f"--rounds={rounds}"]
-    options += [*(f"--peer={name}" for name in wanted or ["none"]), *["--quick"] * quick]
+    words = [sys.executable, __file__, *(f"--workload={name}" for name in names)]
+    words += [*(f"--peer={name}" for name in wanted or ["none"]), *["--quick"] * quick]
     by_threads = {}
-    for setting in list(HEADS) if threads == "both" else settings:
-        print(f"\n{HEADS[setting]}", flush=True)
-        by_threads[setting] = in_fresh_process(setting, options)
+    for threads, head in HEADS.items():  # BLAS reads its threads when Python starts
+        print(f"\n{head}", flush=True)
+        own = timing.environment(threads)
+        by_threads[threads] = timing.found_by([*words, f"--rounds={rounds}"], own)
     print(f"\n{timing.machine()}")
-    complete = [names, wanted, threads] == [list(NAMES), list(PEERS), "both"] and not quick
-    if path := to or (timing.RESULTS if complete else None):
-        write(path, by_threads, quick)
-        print(f"written: {path}")
+    if write:
+        put(by_threads, {work.name: work.title for work in works})
 
 
 if __name__ == "__main__":

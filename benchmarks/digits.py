@@ -8,10 +8,12 @@ and networks classify them that have seen nothing but MNIST.
 """
 
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,39 +34,8 @@ Labels = npt.NDArray[np.intp]
 Picture = Image.Image
 Drawer = Callable[[int, int, np.random.Generator], Picture]  # digit, height -> light on black
 
-# Looked for on this machine, never shipped; those that are missing are named under the table.
-PRINT = (
-    "DejaVuSans.ttf", "DejaVuSans-ExtraLight.ttf", "DejaVuSans-Bold.ttf", "DejaVuSerif.ttf",
-    "DejaVuSansMono.ttf", "LiberationSans-Regular.ttf", "LiberationSerif-Regular.ttf",
-    "LiberationSerif-Italic.ttf", "LiberationSansNarrow-Regular.ttf", "LiberationMono-Regular.ttf",
-)  # fmt: skip
-# Debian: fonts-comic-neue, -dkg-handwriting, -breip, -ecolier-court, -femkeklaver (hollow letters).
-HANDWRITING = (
-    "ComicNeue-Regular.otf", "dkg.ttf", "Breip.ttf", "Ecolier-court.ttf", "femkeklaver.ttf",
-)  # fmt: skip
 PENS = (0.01, 0.03, 0.06, 0.1, 0.16)  # width of the stroke, in heights of the digit
-
-# Control points of the pen's way, right and down from 0 to 1; some digits are written in two ways.
-STROKES: dict[int, list[list[list[tuple[float, float]]]]] = {
-    0: [[[(0.5, 0), (0.15, 0.15), (0.05, 0.5), (0.15, 0.85), (0.5, 1), (0.85, 0.85), (0.95, 0.5),
-          (0.85, 0.15), (0.5, 0)]]],
-    1: [[[(0.5, 0), (0.5, 1)]], [[(0.25, 0.25), (0.55, 0), (0.55, 1)]]],
-    2: [[[(0.1, 0.25), (0.3, 0), (0.75, 0), (0.9, 0.3), (0.6, 0.6), (0.05, 1), (0.95, 0.98)]]],
-    3: [[[(0.1, 0.1), (0.5, 0), (0.88, 0.18), (0.75, 0.42), (0.35, 0.47), (0.85, 0.55),
-          (0.95, 0.8), (0.6, 1), (0.05, 0.92)]]],
-    4: [[[(0.6, 0), (0.05, 0.66), (0.95, 0.64)], [(0.7, 0.35), (0.68, 1)]],
-        [[(0.15, 0), (0.1, 0.5), (0.85, 0.5)], [(0.82, 0), (0.78, 1)]]],
-    5: [[[(0.2, 0), (0.15, 0.45), (0.6, 0.38), (0.95, 0.65), (0.7, 1), (0.05, 0.95)],
-         [(0.2, 0.02), (0.9, 0)]]],
-    6: [[[(0.75, 0), (0.3, 0.3), (0.05, 0.75), (0.35, 1), (0.85, 0.95), (0.9, 0.6), (0.5, 0.5),
-          (0.1, 0.7)]]],
-    7: [[[(0.05, 0.03), (0.95, 0), (0.6, 0.45), (0.4, 1)]],
-        [[(0.05, 0.03), (0.95, 0), (0.6, 0.45), (0.4, 1)], [(0.3, 0.52), (0.85, 0.48)]]],
-    8: [[[(0.85, 0.15), (0.5, 0), (0.12, 0.2), (0.45, 0.47), (0.95, 0.75), (0.5, 1), (0.05, 0.78),
-          (0.5, 0.5), (0.85, 0.3), (0.85, 0.12)]]],
-    9: [[[(0.85, 0.25), (0.5, 0), (0.1, 0.25), (0.35, 0.55), (0.85, 0.3)],
-         [(0.87, 0.1), (0.82, 0.5), (0.65, 1)]]],
-}  # fmt: skip
+DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
 # --- drawing -----------------------------------------------------------------------
@@ -81,7 +52,7 @@ def printed(font: ImageFont.FreeTypeFont, digit: int, size: int, rng: object) ->
 def written(pen: float, digit: int, size: int, rng: np.random.Generator) -> Picture:
     """A digit as a hand draws it: no two alike."""
     sheet = Image.new("L", (4 * size, 4 * size))  # twice the size, for smooth lines
-    draw, ways = ImageDraw.Draw(sheet), STROKES[digit]
+    draw, ways = ImageDraw.Draw(sheet), DATA["strokes"][str(digit)]
     width, slant = rng.uniform(0.5, 0.8), rng.uniform(-0.15, 0.25)
     pen = max(2.0, pen * 2 * size)
     for stroke in ways[rng.integers(len(ways))]:
@@ -141,29 +112,22 @@ def on_paper(ink: Picture, rng: np.random.Generator, lamp: bool) -> Picture:
 # --- measuring ---------------------------------------------------------------------
 
 
-def fonts(names: tuple[str, ...], missing: list[str]) -> dict[str, Drawer]:
-    """Drawers in those fonts that this machine has; the names of the others go to missing."""
-    found: dict[str, Drawer] = {}
-    for name in names:
-        try:
-            found[Path(name).stem] = partial(printed, ImageFont.truetype(name, 20))
-        except OSError:
-            missing.append(name)
-    return found
-
-
 def kinds(X: Array, labels: Labels) -> tuple[dict[str, dict[str, Drawer]], list[str]]:
     """Everything that can be drawn here, by group and name, and the fonts that are missing."""
-    missing: list[str] = []
-    default = ImageFont.load_default(20)
-    if not isinstance(default, ImageFont.FreeTypeFont):
-        raise SystemExit("this Pillow was built without FreeType and cannot draw fonts")
+    default: Any = ImageFont.load_default(20)
     groups: dict[str, dict[str, Drawer]] = {
         "MNIST's test set": {"MNIST, enlarged": partial(enlarged, X, labels)},
-        "printed": {"Aileron (in Pillow)": partial(printed, default)} | fonts(PRINT, missing),
-        "handwriting fonts": fonts(HANDWRITING, missing),
+        "printed": {"Aileron (in Pillow)": partial(printed, default)},
+        "handwriting fonts": {},
         "strokes": {f"strokes, pen {pen:.0%} of the height": partial(written, pen) for pen in PENS},
     }
+    missing = []
+    for group, names in DATA["fonts"].items():
+        for name in names:
+            try:
+                groups[group][Path(name).stem] = partial(printed, ImageFont.truetype(name, 20))
+            except OSError:
+                missing.append(name)
     return groups, missing
 
 
@@ -192,10 +156,17 @@ def rendered(draw: Drawer, n: int, seed: int) -> tuple[Array, Labels]:
     return np.stack(found)[:, None], np.array(truth)
 
 
-def row(name: str, n: int, right: Array) -> list[str]:
-    """A line of the table; right is the share of right answers of each network."""
-    print(f"{name:40}{n:>8,}", *(f"{part:8.1%}" for part in right), flush=True)
-    return [name, f"{n:,}", *(f"{part:.1%}" for part in right)]
+def rows(
+    groups: dict[str, dict[str, Drawer]], accuracies: Callable[..., Array], n: int, seed: int
+) -> Iterator[tuple[str, int, Array]]:
+    """Name, pictures and accuracies of every kind, and of each group together."""
+    for group, drawers in groups.items():
+        parts = []
+        for name, draw in drawers.items():
+            parts.append(accuracies(*rendered(draw, n, seed)))
+            yield name, 10 * n, parts[-1]
+        if len(parts) > 1:
+            yield f"**{group}, together**", 10 * n * len(parts), np.mean(parts, axis=0)
 
 
 def main(
@@ -205,19 +176,17 @@ def main(
 ) -> None:
     """Tell how well networks trained on MNIST alone read other digits, through as_mnist."""
     X, y, X_test, y_test = load_images()
-    truth = y_test.argmax(axis=1)
-    trained = networks(X, y, seed)
+    truth, trained = y_test.argmax(axis=1), networks(X, y, seed)
 
     def accuracies(images: Array, labels: Labels) -> Array:
         return np.array([(net(images).argmax(axis=1) == labels).mean() for net in trained])
 
     groups, missing = kinds(X_test, truth)
-    lines = [row("MNIST, the test set itself", len(truth), accuracies(X_test, truth))]
-    for group, drawers in groups.items():
-        parts = [accuracies(*rendered(draw, n, seed)) for draw in drawers.values()]
-        lines += [row(name, 10 * n, part) for name, part in zip(drawers, parts, strict=True)]
-        if len(parts) > 1:
-            lines += [row(f"**{group}, together**", 10 * n * len(parts), np.mean(parts, axis=0))]
+    mnist = "MNIST, the test set itself", len(truth), accuracies(X_test, truth)
+    lines = []
+    for name, count, right in chain([mnist], rows(groups, accuracies, n, seed)):
+        lines.append([name, f"{count:,}", *(f"{part:.1%}" for part in right)])
+        print("{:40}{:>8}{:>8}{:>8}".format(*lines[-1]), flush=True)
     text = table(["digits", "pictures", "functional_net", "cnn"], lines)
     text += f"\n\nMeasured by `python benchmarks/digits.py --n {n} --seed {seed}`."
     if missing:

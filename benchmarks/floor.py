@@ -1,17 +1,14 @@
-"""How fast NumPy could be: the bare matrix products of a step, and a step with every trick."""
+"""How fast NumPy could be: the bare matrix products of a step, and nothing else."""
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from benchmarks.workloads import Array, Contender, Weights, Workload
 from datasets.threads import limited
 
-__all__ = ["Gemms", "gemms", "Bare"]
-
-# --- matrix products --------------------------------------------------------------
+__all__ = ["Gemms", "gemms"]
 
 
 def together(work: Workload) -> int:
@@ -53,65 +50,3 @@ class Gemms(Contender):
                 for A, B, C in self.products:
                     np.matmul(A, B, out=C)
         return None
-
-
-# --- every trick ------------------------------------------------------------------
-
-
-class Bare(Contender):
-    """A perceptron with every trick: one vector, buffers for all, lr folded into dY, no checks."""
-
-    def __init__(self, work: Workload, weights: Weights) -> None:
-        super().__init__(work, weights)
-        ends = np.cumsum([W.size for W in weights.values()])[:-1]
-        self.W = np.concatenate([W.ravel() for W in weights.values()])
-        self.dW, self.V = np.zeros((2, *self.W.shape), self.W.dtype)
-        own, grads = (
-            [a.reshape(W.shape) for a, W in zip(np.split(A, ends), weights.values(), strict=True)]
-            for A in (self.W, self.dW)
-        )
-        self.layers: list[Any] = list(
-            zip(own[::2], own[1::2], grads[::2], grads[1::2], strict=True)
-        )
-        self.rooms: dict[int, list[Any]] = {}
-
-    def room(self, N: int) -> list[Any]:
-        """For each layer room for Y, dX and where X is positive, and ones to sum dY with."""
-        if N not in self.rooms:
-            self.rooms[N] = []
-            for W, *_ in self.layers:
-                (D, H), dtype = W.shape, W.dtype
-                Y, dX = np.empty((N, H), dtype), np.empty((N, D), dtype)
-                self.rooms[N].append((Y, dX, np.empty((N, D), bool), np.ones(N, dtype)))
-        return self.rooms[N]
-
-    def step(self, X: Array, y: Array) -> tuple[float, int]:
-        room, inputs = self.room(len(X)), []
-        for (W, b, _, _), (Y, *_) in zip(self.layers, room, strict=True):
-            inputs.append(X)
-            np.dot(X, W, out=Y)
-            Y += b
-            X = np.maximum(Y, 0, out=Y) if len(inputs) < len(room) else Y
-        hits = int(np.count_nonzero(Y.argmax(axis=1) == y.argmax(axis=1)))
-        Y -= np.maximum.reduce(Y, axis=1, keepdims=True)
-        P = np.exp(Y)
-        total = np.add.reduce(P, axis=1, keepdims=True)
-        loss = float((np.log(total).sum() - np.vdot(y, Y)) / len(X))
-        P /= total
-        P -= y
-        P *= self.work.lr / len(X)
-        self.backward(inputs, P, room)
-        self.V *= self.work.momentum
-        self.V -= self.dW
-        self.W += self.V
-        return loss, hits
-
-    def backward(self, inputs: list[Array], dY: Array, room: list[Any]) -> None:
-        for i in range(len(room) - 1, -1, -1):
-            (W, _, dW, db), (_, dX, positive, ones), X = self.layers[i], room[i], inputs[i]
-            np.dot(X.T, dY, out=dW)
-            np.dot(ones, dY, out=db)
-            if i:
-                np.greater(X, 0, out=positive)
-                dY = np.dot(dY, W.T, out=dX)
-                dY *= positive

@@ -11,9 +11,8 @@ two; then the model predicts the steps on two ranks, which were measured, too: t
 import json
 import math
 import shutil
-import subprocess
 import sys
-import tempfile
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Annotated, NamedTuple
@@ -80,12 +79,11 @@ def measure(rounds: int) -> dict[str, object]:
     for batch in BATCHES:
         work = part(whole, batch, batch)
         who = Object(work, work.weights())
-        X, y = many.share(work.X, work.y)
-        steps[batch] = middle(lambda who=who, X=X, y=y: who.step(X, y), 10 * rounds)  # type: ignore[misc]
+        steps[batch] = middle(partial(who.step, *many.share(work.X, work.y)), 10 * rounds)
     grads = [W.copy() for W in who.model.get_weights()]
     one = [np.zeros(1, np.float32)]
     return {
-        "steps": steps,
+        "steps": list(steps.items()),
         "nothing": middle(lambda: many.mean(one, 1), 100 * rounds),
         "gradients": middle(lambda: many.mean(grads, 1), 10 * rounds),
         "size": sum(W.nbytes for W in grads),
@@ -97,12 +95,9 @@ def on(ranks: int, rounds: int) -> dict:
     mpiexec = shutil.which("mpiexec") or shutil.which("mpiexec", path=Path(sys.executable).parent)
     if not mpiexec:
         raise typer.BadParameter('expected mpiexec: python -m pip install ".[mpi]"')
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "found.json"
-        words = [mpiexec, "-n", str(ranks), sys.executable, __file__]
-        subprocess.run([*words, "--rounds", str(rounds), "--worker", str(path)], check=True)
-        found = json.loads(path.read_text(encoding="utf-8"))
-    return {**found, "steps": {int(batch): t for batch, t in found["steps"].items()}}
+    words = [mpiexec, "-n", str(ranks), sys.executable, __file__, "--rounds", str(rounds)]
+    found = timing.found_by(words)
+    return {**found, "steps": dict(found["steps"])}
 
 
 # --- tables -----------------------------------------------------------------------
@@ -153,7 +148,7 @@ def main(
     batch: Annotated[int, typer.Option(min=1, help="Images of a step to be predicted.")] = 1024,
     rounds: Annotated[int, typer.Option(min=1, help="More of them, quieter times.")] = 5,
     write: timing.Write = False,
-    worker: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    worker: timing.Worker = None,
 ) -> None:
     """Measure net.py on W3's layers on 1 and 2 ranks, and predict more of them on a network."""
     if worker:

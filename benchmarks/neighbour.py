@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import timing
-from benchmarks.bench import pick
-from benchmarks.workloads import OURS, Contender, workload
+from benchmarks.workloads import FLAT, OURS, Contender, workload
+from benchmarks.workloads import quick as few
 from datasets.run import console
 from datasets.threads import limited
 
@@ -28,39 +28,36 @@ BUSY = "print('ready', flush=True)\nwhile True: pass"
 LOSS = 1.3
 ASKED = ("W1", "W2", "W4")  # that must not lose more; the loss of the others is told
 WHO = {"functional_net.py": ("W1",), "net.py": ("W1", "W2", "W3"), "cnn": ("W4", "W5", "W7")}
+HEAD = ("workload", "who", "alone", "beside it", "loss")
 
 
 @contextmanager
-def neighbours(n: int) -> Iterator[None]:
-    """n processes that do nothing but be busy, for as long as the block lasts."""
-    words = [sys.executable, "-c", BUSY]
-    busy = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(n)]
-    try:
-        for process in busy:
-            if process.stdout:
-                process.stdout.readline()
-        yield
-    finally:
-        for process in busy:
+def neighbour() -> Iterator[subprocess.Popen]:
+    """A process that does nothing but be busy, for as long as the block lasts."""
+    with subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE) as process:
+        if process.stdout:
+            process.stdout.readline()
+        try:
+            yield process
+        finally:
             process.kill()
-            process.communicate()
 
 
-def measure(who: Contender, n: int, rounds: int) -> tuple[list[float], list[float]]:
-    """Seconds of a run alone and beside n busy processes, one per round."""
+def measure(who: Contender, rounds: int) -> tuple[list[float], list[float]]:
+    """Seconds of a run alone and beside a busy process, one per round."""
     alone, beside = [], []
     who.run()
     for _ in range(rounds):
         alone.append(timing.took(who.run))
-        with neighbours(n):
+        with neighbour():
             beside.append(timing.took(who.run))
     return alone, beside
 
 
-def row(ours: str, name: str, quick: bool, *settings: Any) -> tuple[float, list[str]]:
-    """How many times as long a workload takes beside the neighbours, and a line of the table."""
-    work = workload(name, 60_000) if name in ("W1", "W2", "W3") and not quick else pick(name, quick)
-    alone, beside = measure(OURS[ours](work, work.weights()), *settings)
+def row(ours: str, name: str, quick: bool, rounds: int) -> tuple[float, list[str]]:
+    """How many times as long a workload takes beside the neighbour, and a line of the table."""
+    work = few(name) if quick else workload(name, 60_000 if name in FLAT else None)
+    alone, beside = measure(OURS[ours](work, work.weights()), rounds)
     times = [timing.seconds(median(own) / work.per_run) for own in (alone, beside)]
     line = [name, f"`{ours}`", *times, timing.against(beside, alone)]
     print("{:4}{:22}{:>10}{:>10}{:>20}".format(*line), flush=True)
@@ -71,7 +68,6 @@ def main(
     threads: Annotated[
         int | None, typer.Option(min=1, help="BLAS threads.  [default: what training takes]")
     ] = None,
-    n: Annotated[int, typer.Option("--neighbours", min=1, help="Busy processes.")] = 1,
     rounds: timing.Rounds = 7,
     quick: timing.Quick = False,
     write: timing.Write = False,
@@ -79,17 +75,14 @@ def main(
     """Time training alone and beside a busy process."""
     pairs = [(ours, name) for ours, names in WHO.items() for name in names]
     with limited(threads) if threads else nullcontext():
-        losses, lines = zip(*(row(*pair, quick, n, rounds) for pair in pairs), strict=True)
+        losses, lines = zip(*(row(*pair, quick, rounds) for pair in pairs), strict=True)
     worst = max(loss for loss, (_, name) in zip(losses, pairs, strict=True) if name in ASKED)
-    good = worst <= LOSS
+    good, setting = worst <= LOSS, threads or "default"
     print(f"{', '.join(ASKED)} lose at most {worst:.2f} times: {'good' if good else 'TOO MUCH'}")
     if write:
-        title = f"## Beside {n} busy process{'es' * (n > 1)}, {threads or 'default'} threads"
-        facts = f"By `python benchmarks/neighbour.py`, {rounds} rounds, {os.cpu_count()} cores."
-        table = timing.table(["workload", "who", "alone", "beside it", "loss"], lines)
-        timing.put(
-            timing.RESULTS, f"neighbour {threads or 'default'}", f"{title}\n\n{facts}\n\n{table}"
-        )
+        text = f"## Beside 1 busy process, {setting} threads\n\nBy `python benchmarks/neighbour.py`"
+        text += f", {rounds} rounds, {os.cpu_count()} cores.\n\n{timing.table(HEAD, lines)}"
+        timing.put(timing.RESULTS, f"neighbour {setting}", text)
     raise SystemExit(0 if good or threads else 1)
 
 

@@ -3,7 +3,6 @@
 None of them is needed: each is imported when it is asked for, and may be missing.
 """
 
-import shutil
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from benchmarks.workloads import Array, Contender, Weights, Workload
 
-__all__ = ["PEERS", "MODULES"]
+__all__ = ["PEERS"]
 
 
 # --- PyTorch ----------------------------------------------------------------------
@@ -21,33 +20,29 @@ __all__ = ["PEERS", "MODULES"]
 class PyTorch(Contender):
     """Eager PyTorch."""
 
+    mlps, images, module = True, True, "torch"
+
     def __init__(self, work: Workload, weights: Weights) -> None:
         import torch
+        from torch import nn
 
         super().__init__(work, weights)
+        build: dict[str, Any] = {
+            "linear": nn.Linear,
+            "conv": lambda C, F: nn.Conv2d(C, F, 3, padding=1),
+            "pool": lambda: nn.MaxPool2d(2),
+            "bn": nn.BatchNorm2d,
+            "relu": nn.ReLU,
+            "flatten": nn.Flatten,
+        }
         self.torch = torch
-        self.model = torch.nn.Sequential(*map(self._layer, work.layers))
-        self._set(weights)
-        self.call = self.model
-        self.loss = torch.nn.CrossEntropyLoss()
+        self.model = nn.Sequential(*(build[kind](*sizes) for kind, *sizes in work.layers))
+        own = [W.T if W.ndim == 2 else W for key, W in weights.items() if "running" not in key]
+        for array, W in zip(self.model.parameters(), own, strict=True):
+            array.data[...] = torch.from_numpy(np.ascontiguousarray(W))
+        self.call, self.loss = self.model, nn.CrossEntropyLoss()
         self.sgd = torch.optim.SGD(self.model.parameters(), lr=work.lr, momentum=work.momentum)
         self.X, self.y = torch.from_numpy(work.X), torch.from_numpy(work.y.argmax(axis=1))
-
-    def _layer(self, layer: tuple[Any, ...]) -> Any:
-        nn, (kind, *sizes) = self.torch.nn, layer
-        if kind == "conv":
-            return nn.Conv2d(*sizes, 3, padding=1)
-        build = {"linear": nn.Linear, "bn": nn.BatchNorm2d, "relu": nn.ReLU, "flatten": nn.Flatten}
-        return nn.MaxPool2d(2) if kind == "pool" else build[kind](*sizes)
-
-    def _set(self, weights: Weights) -> None:
-        names = {"gamma": "weight", "beta": "bias", "W": "weight", "b": "bias"}
-        trained = [layer for layer in self.model if list(layer.parameters())]
-        for key, value in weights.items():
-            layer, name = key.removeprefix("layer_").split("/")
-            turned = value.T if name == "W" and value.ndim == 2 else value
-            own = getattr(trained[int(layer) - 1], names.get(name, name))
-            own.data[...] = self.torch.from_numpy(np.ascontiguousarray(turned))
 
     def batches(self, steps: int | None) -> Iterator[tuple[Any, Any]]:
         self.model.train()
@@ -73,6 +68,7 @@ class ChannelsLast(PyTorch):
     """Eager PyTorch with images and filters in channels-last memory (NHWC): an option it has."""
 
     rtol = 1e-2  # its convolutions round more coarsely: 4e-5 after a step, the rest 1e-6
+    mlps = False
 
     def __init__(self, work: Workload, weights: Weights) -> None:
         super().__init__(work, weights)
@@ -88,11 +84,6 @@ class ChannelsLast(PyTorch):
 class Compiled(PyTorch):
     """PyTorch with torch.compile, which needs a C++ compiler on the machine."""
 
-    @staticmethod
-    def ready() -> None:
-        if not any(map(shutil.which, ("g++", "clang++", "cl"))):
-            raise ImportError("torch.compile needs a C++ compiler, found none")
-
     def __init__(self, work: Workload, weights: Weights) -> None:
         super().__init__(work, weights)
         self.call = self.torch.compile(self.model)
@@ -103,6 +94,8 @@ class Compiled(PyTorch):
 
 class Jax(Contender):
     """JAX: one compiled function for a step, called with NumPy batches; images are NHWC."""
+
+    mlps, images, module = True, True, "jax"
 
     def __init__(self, work: Workload, weights: Weights) -> None:
         import jax
@@ -206,6 +199,8 @@ class JaxScan(Jax):
 class ScikitLearn(Contender):
     """MLPClassifier; it counts no hits while it trains."""
 
+    module = "sklearn"
+
     def __init__(self, work: Workload, weights: Weights) -> None:
         from sklearn.neural_network import MLPClassifier
 
@@ -244,4 +239,3 @@ PEERS: dict[str, type[Contender]] = {
     "JAX scan": JaxScan,
     "scikit-learn": ScikitLearn,
 }
-MODULES = {"PyTorch": "torch", "JAX": "jax", "scikit-learn": "sklearn"}  # by the first word

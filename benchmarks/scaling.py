@@ -5,9 +5,9 @@
 functional_net.py with the layers and batches of W1, net.py with those of W3, cnn of W4.
 """
 
+import os
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -19,12 +19,11 @@ from benchmarks import timing
 from benchmarks.floor import Gemms
 from benchmarks.workloads import OURS, SHAPES, Contender, part, workload
 from cnn import kernels
+from datasets import load_mnist
 from datasets.run import console
 
 NETS = {"functional_net.py": "W1", "net.py": "W3", "cnn": "W4"}
-ENOUGH = 5000  # images in a row, or the clock would blur short epochs
 COMMANDS = ("functional_net.py", "net.py", "-m cnn")
-LOAD = "import time, h5py; from datasets import load_mnist as f; t = time.time(); f(); "
 
 
 # --- time per image -------------------------------------------------------------
@@ -33,23 +32,15 @@ LOAD = "import time, h5py; from datasets import load_mnist as f; t = time.time()
 def row(name: str, kind: type[Contender], sizes: list[tuple[int, int]], rounds: int) -> list[str]:
     """Microseconds per image of an epoch over n images in batches, for each (n, batch)."""
     whole = workload(NETS[name], max(n for n, _ in sizes))
-    tasks: dict[str, timing.Task] = {}
-    for n, batch in sizes:
-        work = part(whole, n, batch)
-        who, times = kind(work, work.weights()), max(1, ENOUGH // n)
-        tasks[str((n, batch))] = partial(repeated, who, times)
-    counts = [n * max(1, ENOUGH // n) for n, _ in sizes]
+    works = [part(whole, n, batch) for n, batch in sizes]
+    tasks: dict[str, timing.Task] = {
+        str(size): kind(work, work.weights()).run for size, work in zip(sizes, works, strict=True)
+    }
     found = timing.interleaved(tasks, rounds).values()
-    each = [[1e6 * t / n for t in own] for own, n in zip(found, counts, strict=True)]
+    each = [[1e6 * t / n for t in own] for own, (n, _) in zip(found, sizes, strict=True)]
     within = [timing.ratio(own, each[0]) for own in each]  # machines drift from round to round
     title = f"matrix products of `{name}`" if kind is Gemms else f"`{name}`"
     return [title, *(f"{median(own):.1f}" for own in each), f"{max(within) / min(within):.2f}"]
-
-
-def repeated(who: Contender, times: int) -> None:
-    """Short epochs, often enough for the clock."""
-    for _ in range(times):
-        who.run()
 
 
 def images(rounds: int, sizes: tuple[int, ...]) -> str:
@@ -60,7 +51,7 @@ def images(rounds: int, sizes: tuple[int, ...]) -> str:
     return timing.table(head, found)
 
 
-def batches(rounds: int, sizes: tuple[int, ...], n: int = 5120) -> str:
+def batches(rounds: int, sizes: tuple[int, ...], n: int) -> str:
     """Microseconds per image against the size of the batch, also of the matrix products alone."""
     head = [f"{n:,} images", *(f"batch {B}" for B in sizes), "most / least"]
     pairs = [(name, kind) for name in OURS for kind in (OURS[name], Gemms)]
@@ -68,7 +59,7 @@ def batches(rounds: int, sizes: tuple[int, ...], n: int = 5120) -> str:
     return timing.table(head, found)
 
 
-def columns(rounds: int, sizes: tuple[float, ...], n: int = 256) -> str:
+def columns(rounds: int, sizes: tuple[float, ...], n: int) -> str:
     """Milliseconds of a step against the bytes of columns that kernels.CACHE allows at a time."""
     rows = []
     for name in ("W4", "W5", "W7"):
@@ -89,40 +80,36 @@ def allowed(MB: float, who: Contender) -> None:
 # --- memory and start-up ----------------------------------------------------------
 
 
-def peak(command: str) -> str:
-    """The most memory that a command ever had, from /proc; "?" where there is none."""
-    largest, words = "?", [sys.executable, *command.split()]
+def peak(command: str, epochs: int) -> str:
+    """The most memory that a command ever had, as Linux counts it; "?" elsewhere."""
+    words = [sys.executable, *command.split(), "--epochs", str(epochs)]
     with subprocess.Popen(words, cwd=timing.ROOT, stdout=subprocess.DEVNULL) as process:
-        status = Path(f"/proc/{process.pid}/status")
-        while process.poll() is None:
-            if status.exists() and "VmHWM" in (text := status.read_text()):
-                largest = f"{int(text.split('VmHWM:')[1].split()[0]) / 1024:.0f} MB"
-            time.sleep(0.02)
-    return largest
+        if sys.platform != "linux":
+            return "?"
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return f"{usage.ru_maxrss / 1024:.0f} MB"
 
 
-def start(words: list[str], times: int) -> float:
-    """Median seconds of a command."""
-    run = partial(subprocess.run, cwd=timing.ROOT, capture_output=True, check=True)
-    return median(timing.took(partial(run, [sys.executable, *words])) for _ in range(times))
+def helped(command: str) -> None:
+    """Have the command answer -h."""
+    words = [sys.executable, *command.split(), "-h"]
+    subprocess.run(words, cwd=timing.ROOT, capture_output=True, check=True)
+
+
+def middle(task: timing.Task, times: int) -> str:
+    """The median time of a task."""
+    return timing.seconds(median(timing.took(task) for _ in range(times)))
 
 
 def commands(times: int) -> str:
     """What each command needs to answer -h, and for one epoch and three of all of MNIST."""
-    head = ["command", "-h", "memory, 1 epoch", "3 epochs"]
     lines = [
-        [
-            f"`python {command}`",
-            timing.seconds(start([*command.split(), "-h"], times)),
-            *(peak(f"{command} --epochs {epochs}") for epochs in (1, 3)),
-        ]
-        for command in COMMANDS
+        [f"`python {each}`", middle(partial(helped, each), times), peak(each, 1), peak(each, 3)]
+        for each in COMMANDS
     ]
-    load = [
-        float(subprocess.check_output([sys.executable, "-c", f"{LOAD}print(time.time() - t)"],
-                                      cwd=timing.ROOT)) for _ in range(times)
-    ]  # fmt: skip
-    return f"{timing.table(head, lines)}\n\n`load_mnist()` takes {timing.seconds(median(load))}."
+    table = timing.table(["command", "-h", "memory, 1 epoch", "3 epochs"], lines)
+    return f"{table}\n\n`load_mnist()` takes {middle(load_mnist, times)}."
 
 
 def main(

@@ -1,20 +1,24 @@
 """What the benchmarks share: interleaved rounds, clean environments, tables in Markdown files."""
 
+import json
 import os
 import platform
 import random
 import re
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 __all__ = [
-    *("ROOT", "RESULTS", "THREADS", "Task", "Rounds", "Quick", "Write", "environment"),
-    *("interleaved", "took", "ratio", "interval", "against", "seconds", "table", "put", "machine"),
+    *("ROOT", "RESULTS", "THREADS", "Task", "Rounds", "Quick", "Write", "Worker", "environment"),
+    *("found_by", "interleaved", "took", "ratio", "interval", "against"),
+    *("seconds", "table", "put", "machine"),
 ]
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,6 +29,7 @@ Task = Callable[[], object]
 Rounds = Annotated[int, typer.Option(min=2, help="How often each is timed.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Few images, to see whether all runs.")]
 Write = Annotated[bool, typer.Option("--write", help="Write the page of this measurement anew.")]
+Worker = Annotated[Path | None, typer.Option(hidden=True)]  # where a process of ours leaves figures
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # A wrong kernel or cache size, forced from outside, can cost a factor of three.
@@ -38,6 +43,16 @@ def environment(threads: str) -> dict[str, str]:
     if threads == "1":
         env |= dict.fromkeys(THREADS, "1") | {"XLA_FLAGS": XLA_ONE}
     return env | {"JAX_PLATFORMS": "cpu"}
+
+
+def found_by(words: Sequence[str], env: dict[str, str] | None = None) -> Any:
+    """The figures that a command leaves, as JSON, in the file named by its option --worker."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "found.json"
+        done = subprocess.run([*words, "--worker", str(path)], env=env)
+        if done.returncode:
+            raise SystemExit(done.returncode)
+        return json.loads(path.read_text(encoding="utf-8"))
 
 
 # --- times ----------------------------------------------------------------------
@@ -117,14 +132,14 @@ def machine() -> str:
     import numpy as np
     from threadpoolctl import threadpool_info
 
-    model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
-    if info.exists() and (found := re.search(r"model name\s*: (.*)", info.read_text())):
-        model = found[1]
-    blas = [
+    named = re.search(r"model name\s*: (.*)", info.read_text()) if info.exists() else None
+    facts = [named[1] if named else platform.processor() or platform.machine()]
+    facts += [f"{os.cpu_count()} cores", platform.system()]
+    facts += [f"Python {platform.python_version()}", f"NumPy {np.__version__}"]
+    facts += [
         f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', 'kernel unknown')})"
         for pool in threadpool_info()
         if pool["user_api"] == "blas" and "numpy" in pool["filepath"]
     ]
-    python = f"Python {platform.python_version()}, NumPy {np.__version__}"
-    return ", ".join([f"{model}, {os.cpu_count()} cores, {platform.system()}, {python}", *blas])
+    return ", ".join(facts)

@@ -15,12 +15,11 @@ import functional_net
 import net
 from datasets import load_images, minibatches, one_hot
 
-__all__ = ["Workload", "Contender", "NAMES", "SHAPES", "workload", "part", "OURS"]
+__all__ = ["Workload", "Contender", "NAMES", "FLAT", "SHAPES", "workload", "quick", "part", "OURS"]
 
 Array = npt.NDArray[np.floating]
 Weights = dict[str, Array]
 Layers = tuple[tuple[Any, ...], ...]  # ("conv", 1, 4), ("pool",), ...
-NAMES = ("W1", "W2", "W3", "W4", "W5", "W6", "W7")
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,8 @@ SHAPES = {  # what it is, layers, images, batch, lr
     "W7": ("conv 1-32-64, linear 12544-128-10, batch 128", LARGE, 128, 128, 0.01),
 }
 
+NAMES, FLAT = (*SHAPES,), ("W1", "W2", "W3")
+
 
 @cache
 def digits() -> tuple[Array, Array, Array, Array]:
@@ -106,14 +107,18 @@ def workload(name: str, images: int | None = None) -> Workload:
     title, layers, n, batch, lr = SHAPES[name]
     n = images or n
     X, y, X_test, y_test = digits() if name != "W5" else colours(n) * 2
-    X, y = (X_test[:n], y_test[:n]) if name == "W6" else (X[:n], y[:n])
-    if name in ("W1", "W2", "W3"):
-        X, kind, title = X.reshape(n, -1), "epoch", f"{title}, an epoch of {n:,} images"
-    elif name == "W6":
-        kind, batch, title = "inference", n, f"{title}, {n:,} images"
-    else:
-        kind, title = "step", f"{title}, a step"
-    return Workload(name, title, layers, X, y, batch, kind, lr)
+    if name == "W6":
+        title = f"{title}, {n:,} images"
+        return Workload(name, title, layers, X_test[:n], y_test[:n], n, "inference", lr)
+    if name in FLAT:
+        X, title = X[:n].reshape(n, -1), f"{title}, an epoch of {n:,} images"
+        return Workload(name, title, layers, X, y[:n], batch, "epoch", lr)
+    return Workload(name, f"{title}, a step", layers, X[:n], y[:n], batch, "step", lr)
+
+
+def quick(name: str) -> Workload:
+    """The workload on few images, to see whether everything runs."""
+    return workload(name, 250 if name in (*FLAT, "W6") else 32)
 
 
 def part(work: Workload, n: int, batch: int) -> Workload:
@@ -128,10 +133,8 @@ class Contender:
     """Someone who trains on a workload, or infers."""
 
     rtol = 1e-3  # how far rounding may take the first losses
-
-    @staticmethod
-    def ready() -> None:
-        """Raises ImportError where something is missing that it needs."""
+    mlps, images = True, False  # what it can learn
+    module = "numpy"  # what it has to import
 
     def __init__(self, work: Workload, weights: Weights) -> None:
         self.work, self.rng = work, np.random.default_rng(0)
@@ -193,6 +196,8 @@ class Object(Contender):
 
 
 class Modular(Contender):
+    mlps, images = False, True  # it could learn both
+
     def __init__(self, work: Workload, weights: Weights) -> None:
         super().__init__(work, weights)
         dtype = next(iter(weights.values())).dtype

@@ -17,6 +17,7 @@ from datasets.store.weights import load_net
 app = typer.Typer(**console.SETTINGS, help=__doc__)
 
 To = Annotated[Path, typer.Option("--to", metavar="DIR", help="A new or empty folder.")]
+PerClass = Annotated[int, console.number("--per_class", 1, "Pictures in each class folder.")]
 
 
 @app.command()
@@ -37,22 +38,15 @@ def import_idx(
 @app.command()
 def export_images(
     to: To,
-    per_class: Annotated[
-        int, console.number("--per_class", 1, "Pictures in each class folder.")
-    ] = 50,
+    per_class: PerClass = 50,
     data: Annotated[
-        Path | None,
-        console.option(
-            "--data",
-            metavar="FILE.h5",
-            help="Where the images are, an HDF5 file.  [default: MNIST]",
-        ),
-    ] = None,
+        Path, console.option("--data", metavar="FILE.h5", help="The images.  [default: MNIST]")
+    ] = MNIST,
 ) -> None:
     """Write training images as a folder of class folders, to try python -m cnn --dataset DIR."""
     from datasets.read.folders import export_images
 
-    X, y, _, _ = load_images(data or MNIST)
+    X, y, _, _ = load_images(data)
     pixels = np.rint(X * 255).astype(np.uint8)  # (N, C, H, W)
     count = export_images(pixels, y.argmax(axis=1), to, per_class)
     say(f"{count} pictures written to {printable(to)}")
@@ -61,9 +55,7 @@ def export_images(
 @app.command()
 def export_shapes(
     to: To,
-    per_class: Annotated[
-        int, console.number("--per_class", 1, "Pictures in each class folder.")
-    ] = 100,
+    per_class: PerClass = 100,
     size: Annotated[int, console.number("--size", 12, "Height and width, in pixels.")] = 52,
     seed: Annotated[int, console.number("--seed", 0, "Same seed, same pictures.")] = 0,
 ) -> None:
@@ -110,12 +102,13 @@ def writer(to: Path) -> Callable[..., Path | None]:
     from datasets.export.onnx import write_onnx
     from datasets.export.torch import write_torch
 
-    writers: dict[str, Callable[..., Path | None]] = {".onnx": write_onnx, ".py": write_torch}
-    if to.suffix not in writers:
+    if to.suffix == ".py":
+        return write_torch
+    if to.suffix != ".onnx":
         raise ValueError(f"--to: expected a name that ends in .onnx or .py, got {printable(to)}")
-    if to.suffix == ".onnx" and not find_spec("onnx"):
+    if not find_spec("onnx"):
         raise ValueError('the onnx package is missing: python -m pip install ".[onnx]"')
-    return writers[to.suffix]
+    return write_onnx
 
 
 if __name__ == "__main__":

@@ -92,19 +92,18 @@ def samples(
 def loss(value: float, step: int, lr: float) -> None:
     """Raise FloatingPointError, with advice, when a training loss is nan or inf."""
     if not math.isfinite(value):
-        raise FloatingPointError(
-            f"the loss became {value} at step {step} with lr = {lr:g}: "
-            f"training has diverged, try a tenth, lr = {lr / 10:g}"
-        )
+        raise _diverged(f"the loss became {value} at step {step}", lr)
 
 
 def weights(arrays: Iterable[Array], lr: float) -> None:
     """Raise FloatingPointError, with advice, when weights are nan or inf after the last step."""
     if not all(np.isfinite(W).all() for W in arrays):
-        raise FloatingPointError(
-            f"the weights became nan or inf with lr = {lr:g}: "
-            f"training has diverged, try a tenth, lr = {lr / 10:g}"
-        )
+        raise _diverged("the weights became nan or inf", lr)
+
+
+def _diverged(what: str, lr: float) -> FloatingPointError:
+    advice = f"training has diverged, try a tenth, lr = {lr / 10:g}"
+    return FloatingPointError(f"{what} with lr = {lr:g}: {advice}")
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-import typer
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -68,19 +67,15 @@ def one_hidden_layer(path: str | Path) -> dict[str, Array]:
     Raises ValueError for other networks.
     """
     weights = load_weights(path)
+    match [W.shape for W in weights.values()]:
+        case [(D, H), (b1,), (W2, K), (b2,)] if b1 == W2 == H and b2 == K and D * H * K > 0:
+            if weights.keys() == NAMES.keys():
+                return {name: np.atleast_2d(weights[key]) for key, name in NAMES.items()}
     shapes = ", ".join(f"{key} {W.shape}" for key, W in weights.items())
-    fits = weights.keys() == NAMES.keys() and weights["layer_1/W"].ndim == 2
-    if fits:
-        D, H = weights["layer_1/W"].shape
-        K = weights["layer_2/b"].size
-        sizes = {"layer_1/W": (D, H), "layer_1/b": (H,), "layer_2/W": (H, K), "layer_2/b": (K,)}
-        fits = D * H * K > 0 and all(weights[key].shape == sizes[key] for key in sizes)
-    if not fits:
-        raise ValueError(
-            f"{printable(path)}: the page expects one hidden layer, layer_1/W (D, H), "
-            f"layer_1/b (H,), layer_2/W (H, K) and layer_2/b (K,), the file has {printable(shapes)}"
-        )
-    return {name: np.atleast_2d(weights[key]) for key, name in NAMES.items()}
+    raise ValueError(
+        f"{printable(path)}: the page expects one hidden layer, layer_1/W (D, H), "
+        f"layer_1/b (H,), layer_2/W (H, K) and layer_2/b (K,), the file has {printable(shapes)}"
+    )
 
 
 def unit(W: Array) -> float:
@@ -117,17 +112,16 @@ def way_from(folder: Path) -> str:
 def main(
     weights: Annotated[
         Path,
-        typer.Option(
+        console.option(
             "--weights",
             metavar="FILE.h5",
-            help="Weights with one hidden layer, as --save of any of the networks wrote them.",
-            show_default="docs/draw.h5",
+            help="Weights with one hidden layer, as --save wrote them.  [default: docs/draw.h5]",
         ),
     ] = WEIGHTS,
     to: Annotated[
         Path,
-        typer.Option(
-            "--to", metavar="FILE.html", help="The page to write.", show_default="docs/draw.html"
+        console.option(
+            "--to", metavar="FILE.html", help="The page to write.  [default: docs/draw.html]"
         ),
     ] = PAGE,
 ) -> None:

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -20,17 +21,6 @@ PAGES = ("README.md", "docs/use.md", "docs/checker.md")
 COMMANDS = ("functional_net.py --lr 0.1 --hidden_neurons 100", "net.py --epochs 2")
 ONE_THREAD = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # more of them round differently
 PLANT = "-m gradcheck plants functional-mean-in-db1"
-ORDER = {
-    "functional_net.py": "the whole story in pure functions: forward, loss, backward, update",
-    "net.py": "the same story in objects; samples are columns",
-    "gradcheck/core.py": "how to know that a gradient is right",
-    "cnn/layer.py": "what every layer promises: the call remembers, forward does not",
-    "cnn/activations.py": "the simplest layers",
-    "cnn/layers.py": "convolution, pooling and batch normalisation",
-    "cnn/losses.py": "cross-entropy and squared error",
-    "cnn/net.py": "how a list of layers becomes a network",
-    "cnn/kernels.py": "why the convolution is fast, in small named pieces",
-}
 
 
 def text(name: str) -> str:
@@ -43,11 +33,12 @@ def block(name: str) -> str:
     return f"```text\n{text(name)}\n```"
 
 
-def order() -> str:
-    """The reading order, with the length of each file."""
-    return "\n".join(
-        f"{i}. [{name}]({name}), {len(text(name).splitlines())} lines: {why}"
-        for i, (name, why) in enumerate(ORDER.items(), start=1)
+def lengths(order: str) -> str:
+    """The reading order as it stands on the page, with the length of each file counted anew."""
+    return re.sub(
+        r"\((.+?)\), [\d,]+ lines",
+        lambda link: f"({link[1]}), {len(text(link[1]).splitlines())} lines",
+        order,
     )
 
 
@@ -65,11 +56,6 @@ def excerpt(key: str = "E5") -> str:
     return "\n".join(table)
 
 
-def between(name: str, document: str) -> str:
-    """What stands between the marks of that name."""
-    return document.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0].strip()
-
-
 def totals(table: str) -> str:
     """The head of the table of own digits, its sums, and the command that measured it."""
     lines = table.splitlines()
@@ -77,15 +63,16 @@ def totals(table: str) -> str:
     return "\n".join([*lines[:2], *rows, "", *lines[-1:]])
 
 
-PARTS = {
-    "two commands": lambda: block("docs/two_commands.txt"),
-    "accuracy": lambda: text("benchmarks/accuracy.md"),
-    "lines": order,
-    "E5": excerpt,
-    "plant": lambda: block("docs/plant.txt"),
-    "proof": lambda: text("benchmarks/proof.md"),
-    "speed": lambda: between("summary", text("benchmarks/results.md")),
-    "digits": lambda: totals(text("benchmarks/digits.md")),
+PART = re.compile(r"<!-- (.+?) -->\n(.*?)\n?<!-- /\1 -->", re.S)
+PARTS: dict[str, Callable[[str], str]] = {  # what stands there now -> what should
+    "two commands": lambda old: block("docs/two_commands.txt"),
+    "accuracy": lambda old: text("benchmarks/accuracy.md"),
+    "lines": lengths,
+    "E5": lambda old: excerpt(),
+    "plant": lambda old: block("docs/plant.txt"),
+    "proof": lambda old: text("benchmarks/proof.md"),
+    "speed": lambda old: dict(PART.findall(text("benchmarks/results.md")))["summary"],
+    "digits": lambda old: totals(text("benchmarks/digits.md")),
 }
 
 
@@ -95,9 +82,9 @@ def filled(page: str) -> str:
     def part(mark: re.Match) -> str:
         if mark[1] not in PARTS:
             raise ValueError(f"expected one of the parts {', '.join(PARTS)}, got {mark[1]!r}")
-        return f"<!-- {mark[1]} -->\n{PARTS[mark[1]]()}\n<!-- /{mark[1]} -->"
+        return f"<!-- {mark[1]} -->\n{PARTS[mark[1]](mark[2])}\n<!-- /{mark[1]} -->"
 
-    return re.sub(r"<!-- (.+?) -->\n.*?<!-- /\1 -->", part, page, flags=re.S)
+    return PART.sub(part, page)
 
 
 def first_report(output: str) -> str:

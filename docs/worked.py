@@ -1,7 +1,7 @@
 """Worked numbers: one step of a 3-2-2 net on two samples, small enough for a pencil.
 
-functional_net.py computes them, net.py and cnn have to agree, and every line that the page
-prints, "dW2 = A1.T @ dlogits", is evaluated and has to give what the code gave.
+functional_net.py computes them (a test: net.py and cnn get the same), and every line that the
+page prints, "dW2 = A1.T @ dlogits", is evaluated and has to give what the code gave.
 """
 
 import ast
@@ -10,9 +10,7 @@ from typing import Any
 
 import numpy as np
 
-import cnn
 import functional_net as fn
-import net
 from docs.mathml import CLOSE, COMMA, OPEN, SPACE, Formula, matrix, number, parse
 
 __all__ = ["compute", "line", "X", "START"]
@@ -35,7 +33,7 @@ LR, MOMENTUM = 0.1, 0.5
 
 
 def compute() -> Numbers:
-    """Every array of a step, from functional_net; net and cnn have to agree."""
+    """Every array of a step, from functional_net."""
     Z1, A1, logits = fn.forward(START, X)
     loss, dlogits = fn.cross_entropy(logits, y)
     grads = fn.backward(START, X, Z1, A1, dlogits)
@@ -44,41 +42,11 @@ def compute() -> Numbers:
     numbers |= {"dlogits": dlogits, "dX": fn.input_gradient(START, Z1, dlogits)}
     numbers |= START._asdict() | {f"d{name}": dW for name, dW in grads._asdict().items()}
     numbers |= {f"{name}_new": W for name, W in after._asdict().items()}
-    for other in net_step(), cnn_step():
-        for name, value in other.items():
-            agree(name, value, numbers[name])
     numbers |= {"P": fn.softmax(logits), "V": 0 * START.W2, "V_new": velocity.W2}
     numbers |= {"logits_new": fn.predict(after, X), "accuracy": fn.accuracy(START, X, y)}
     numbers |= {"N": 2, "lr": LR, "momentum": MOMENTUM, "losses": losses(4)}
     numbers |= {**moved("far", 0.5), **moved("near", 0.1), "backprop": grads.W2[0, 0]}
     return {name: np.asarray(value) for name, value in numbers.items()}
-
-
-def net_step() -> Numbers:
-    """The same step in columns, turned into rows for the comparison."""
-    model: Any = net.perceptron([3, 2, 2], dtype=np.float64)
-    model.set_weights([W.T for W in START])
-    Y = model.forward(X.T)
-    numbers = {"logits": Y.T, "loss": model.loss(Y, y.T), "dX": model.input_gradient().T}
-    for n, layer in enumerate(model.layers[1::2], start=1):
-        numbers |= {f"dW{n}": layer.dW.T.copy(), f"db{n}": layer.db.T.copy()}
-    model.update(LR, MOMENTUM)
-    new = zip(START._fields, model.get_weights(), strict=True)
-    return numbers | {f"{name}_new": W.T for name, W in new}
-
-
-def cnn_step() -> Numbers:
-    """The same step in modules."""
-    layers = cnn.Linear(3, 2), cnn.ReLU(), cnn.Linear(2, 2)
-    model = cnn.Net(layers, cnn.CrossEntropyLoss).astype(np.float64)
-    model.set_weights(fn.to_weights(START))
-    out = model(X)
-    numbers = {"logits": out, "loss": model.loss(out, y), "dX": model.input_gradient()}
-    for n, layer in enumerate(model.layers[::2], start=1):
-        numbers |= {f"dW{n}": layer.grads["W"], f"db{n}": layer.grads["b"]}
-    model.update_weights(LR, MOMENTUM)
-    new = zip(START._fields, model.get_weights().values(), strict=True)
-    return numbers | {f"{name}_new": np.atleast_2d(W) for name, W in new}
 
 
 def losses(steps: int) -> list[list[float]]:

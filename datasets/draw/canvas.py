@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from datasets.draw.colours import INK, PAPER, Colour, Pixels, coloured
+from datasets.draw.colours import INK, PAPER, Colour, Pixels
 from datasets.store.files import atomic
 
 __all__ = ["Array", "Integers", "Pixels", "Sheet", "wide", "shortened", "labels", "ticks"]
@@ -51,10 +51,6 @@ class Sheet:
     def paste(self, pixels: Pixels, x: int, y: int) -> None:
         """Pixels (H, W, 3), with the top left corner at x, y."""
         self.image.paste(Image.fromarray(pixels), (x, y))
-
-    def paste_scale(self, x: int, y: int, length: int, anchors: Sequence[Colour]) -> None:
-        """All colours between the anchors, from left to right."""
-        self.paste(coloured(np.linspace(0, 1, length), anchors)[None].repeat(14, 0), x, y)
 
     def save(self, path: str | Path) -> None:
         """Write a PNG, whole or not at all. Raises OSError with the path and the reason."""

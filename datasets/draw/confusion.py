@@ -11,6 +11,7 @@ from datasets.draw.colours import BLUES, FAINT, INK, ORANGES, Pixels, coloured, 
 __all__ = ["confusion_picture"]
 
 MOST, WORST = 400, 100  # of more than MOST classes only the WORST are drawn
+LEGEND = "blue: right; orange: mistaken; the darker the more, on a logarithmic scale"
 
 
 def confusion_picture(
@@ -38,7 +39,6 @@ def confusion_picture(
     table = Table(title, _counts(truth, guess, classes, K), [said[k] for k in classes])
     table.cells()
     table.names(np.bincount(truth, minlength=K)[classes])
-    table.scales()
     table.sheet.save(path)
 
 
@@ -74,8 +74,9 @@ class Table:
         self.top = 96 + (22 if self.flat else min(longest, 190))
         self.right, self.bottom = self.left + k * self.cell, self.top + k * self.cell
         width = max(self.right + 150, 32 + wide(title, 20), 640)
-        self.sheet = Sheet(width, self.bottom + 76)
+        self.sheet = Sheet(width, self.bottom + 56)
         self.sheet.write(16, 14, title, 20)
+        self.sheet.write(16, self.bottom + 26, LEGEND, 14)
 
     def cells(self) -> None:
         shades, cell = _shades(self.counts), self.cell
@@ -110,19 +111,6 @@ class Table:
             self.sheet.write(end, y, part, size, INK, "rm")
         self.sheet.write(self.left, 60, "taken for", 15, FAINT)
         self.sheet.write_upwards(22, self.top + wide("truth", 15), "truth", 15, FAINT)
-
-    def scales(self) -> None:
-        """What the colours mean, at the foot."""
-        x, y, right = 16, self.bottom + 28, np.eye(len(self.counts), dtype=bool)
-        for name, some, anchors in (("right", right, BLUES), ("mistaken", ~right, ORANGES)):
-            self.sheet.write(x, y + 7, name, 14, INK, "lm")
-            x += wide(name, 14) + 12
-            self.sheet.paste_scale(x, y, 120, anchors)
-            self.sheet.write(x, y + 18, "1", 12, FAINT)
-            most = max(self.counts[some].max(), 2)
-            self.sheet.write(x + 120, y + 18, f"{most:,}", 12, FAINT, "ra")
-            x += 160
-        self.sheet.write(x, y + 7, "(logarithmic)", 13, FAINT, "lm")
 
 
 def _shades(counts: Integers) -> Pixels:

@@ -52,29 +52,25 @@ def _panel(sheet: Sheet, left: int, what: str, epochs: Array, lines: dict[str, A
     low, high = _span(np.concatenate([*lines.values(), []]), 0.06, 0.1)
     low, percent = max(low, 0.0), what == "accuracy"
     x = np.interp(epochs, _span(epochs, 0.04, 1.0), (left, left + W))
-    _levels(sheet, left, low, high, percent)
+    _axes(sheet, left, (low, high), percent)
     _epochs(sheet, left, epochs, x)
     sheet.write(left, 16, what, 20)
     for i, (name, values) in enumerate(lines.items()):
-        points = np.column_stack([x, np.interp(values, (low, high), (BOTTOM, TOP))])
-        _curve(sheet, points, name)
+        _curve(sheet, x, np.interp(values, (low, high), (BOTTOM, TOP)), name)
         begin = left + 200 * i  # the legend
-        _curve(sheet, np.array([[begin, 54], [begin + 20, 54], [begin + 40, 54]]), name, [1])
+        _curve(sheet, begin + np.array([0, 40]), np.array([54, 54]), name)
         known = values[np.isfinite(values)]
         last = format(known[-1], ".2%" if percent else ".4g") if len(known) else "-"
         sheet.write(begin + 48, 54, f"{name}, last {last}", 14, INK, "lm")
 
 
-def _levels(sheet: Sheet, left: int, low: float, high: float, percent: bool) -> None:
+def _axes(sheet: Sheet, left: int, span: tuple[float, float], percent: bool) -> None:
     # A line in grey for each round value, which stands at its left.
-    rounds = np.array(ticks(low, high, 5))
-    step = min(np.diff(rounds), default=1.0) * (100 if percent else 1)
-    digits = max(0, -int(np.floor(np.log10(step) + 1e-9)))  # that tell round values apart
-    form = f".{digits}{'%' if percent else 'f'}" if 1e-5 < step < 1e6 else ".3g"
-    for value in rounds:
-        y = float(np.interp(value, (low, high), (BOTTOM, TOP)))
+    for value in ticks(*span, 5):
+        y = float(np.interp(value, span, (BOTTOM, TOP)))
+        text = f"{100 * value:.6g}%" if percent else f"{value:.4g}"
         sheet.line([left, y, left + W, y], GRID, 1)
-        sheet.write(left - 10, y, format(value, form), 13, INK, "rm")
+        sheet.write(left - 10, y, text, 13, INK, "rm")
 
 
 def _epochs(sheet: Sheet, left: int, epochs: Array, x: Array) -> None:
@@ -87,27 +83,18 @@ def _epochs(sheet: Sheet, left: int, epochs: Array, x: Array) -> None:
     sheet.write(left + W / 2, BOTTOM + 30, "epoch", 14, FAINT, "ma")
 
 
-def _curve(sheet: Sheet, points: Array, name: str, marked: Sequence[int] | None = None) -> None:
-    # A line through points (n, 2), interrupted at nan, with marks on it, but no crowd of them.
+def _curve(sheet: Sheet, x: Array, y: Array, name: str) -> None:
+    # A line through the points, broken unless it is of the training, and marks on it, but no
+    # crowd of them; nothing where y is nan.
     own = name == "training"
-    colour, shape = (BLUE, sheet.pen.ellipse) if own else (ORANGE, sheet.pen.rectangle)
-    known = ~np.isnan(points[:, 1])
-    for piece in np.split(points, np.flatnonzero(~known)):
-        for part in _dashes(piece[~np.isnan(piece[:, 1])], *((np.inf, np.inf) if own else (7, 11))):
-            sheet.line(part.ravel(), colour, 2)
-    every = range(0, len(points), -(-len(points) // 25))
-    for i in every if marked is None else marked:
-        if known[i]:
-            corners = np.concatenate([points[i] - 4, points[i] + 4]) * sheet.fine
-            shape(corners.tolist(), colour)
-
-
-def _dashes(points: Array, dash: float, step: float) -> list[Array]:
-    # Parts of a line through points (n, 2), measured along it, however short its pieces.
-    length = np.r_[0, np.hypot(*np.diff(points, axis=0).T).cumsum()]
-    parts = []
-    for start in np.arange(0, length[-1], step) if len(points) > 1 else ():
-        end = min(start + dash, length[-1])
-        at = np.array([start, *length[(length > start) & (length < end)], end])
-        parts.append(np.column_stack([np.interp(at, length, points[:, k]) for k in (0, 1)]))
-    return parts
+    colour, mark = (BLUE, sheet.pen.ellipse) if own else (ORANGE, sheet.pen.rectangle)
+    dash, step = (W, W) if own else (7, 11)
+    for start in np.arange(x[0], x[-1], step):
+        at = np.arange(start, min(start + dash, x[-1]) + 0.5)
+        points = np.column_stack([at, np.interp(at, x, y)])
+        for piece in np.split(points, np.flatnonzero(np.isnan(points[:, 1]))):
+            if len(known := piece[~np.isnan(piece[:, 1])]):
+                sheet.line(known.ravel(), colour, 2)
+    for i in range(0, len(x), -(-len(x) // 25)):
+        if not np.isnan(y[i]):
+            mark(np.multiply((x[i] - 4, y[i] - 4, x[i] + 4, y[i] + 4), sheet.fine).tolist(), colour)

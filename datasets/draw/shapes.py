@@ -1,14 +1,10 @@
 """A colour toy set drawn on the spot: six shapes, a little moved and turned, in any colour."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageDraw
 
 from datasets.store.files import BYTES_MAX
-
-if TYPE_CHECKING:
-    from PIL import ImageDraw
 
 __all__ = ["SHAPES", "draw_shapes"]
 
@@ -37,8 +33,6 @@ def draw_shapes(
 
 
 def _draw(shape: str, size: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    from PIL import Image, ImageDraw
-
     side = size * FINE
     sheet = Image.new("RGB", (side, side), tuple(rng.integers(0, 110, 3)))
     radius = rng.uniform(0.28, 0.42) * side
@@ -51,7 +45,7 @@ def _draw(shape: str, size: int, rng: np.random.Generator) -> npt.NDArray[np.uin
 
 
 def _outline(
-    draw: "ImageDraw.ImageDraw", shape: str, middle: Floats, radius: float, turn: float,
+    draw: ImageDraw.ImageDraw, shape: str, middle: Floats, radius: float, turn: float,
     ink: tuple[int, ...],
 ) -> None:  # fmt: skip
     corners = _corners(shape)

@@ -89,7 +89,7 @@ def _write_scale(sheet: Sheet, scale: float) -> None:
     less, more = f"-{scale:.2g} or less", f"+{scale:.2g} or more"
     left = 24 + wide(less, 14)
     right = left + 168 + wide(more, 14) + 24
-    sheet.paste_scale(left, 56, 160, SIGNED)
+    sheet.paste(coloured(np.linspace(0, 1, 160), SIGNED)[None].repeat(14, 0), left, 56)
     sheet.write(left - 8, 63, less, 14, INK, "rm")
     sheet.write(left + 168, 63, more, 14, INK, "lm")
     sheet.write(left + 80, 73, "0", 13, FAINT, "ma")

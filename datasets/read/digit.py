@@ -8,16 +8,14 @@ middle of 28 x 28, grey levels from the averaging.
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageFilter
 
 from datasets.read.picture import flatten, opened, turned
 from datasets.store.files import printable
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 __all__ = ["as_mnist", "doubts", "show", "bars"]
 
@@ -34,7 +32,7 @@ LINE, WIDE, PIECE = 0.8, 1.5, 0.3  # of a side; of the height; of the largest pi
 RAMP = " .:-=+*#%@"
 
 
-def as_mnist(picture: "str | Path | Image.Image") -> Array:
+def as_mnist(picture: str | Path | Image.Image) -> Array:
     """The digit in a picture file or Pillow picture, as MNIST would show it: (28, 28) float32.
 
     Dark on light or light on dark; uneven light, noise and small specks are removed.
@@ -43,7 +41,7 @@ def as_mnist(picture: "str | Path | Image.Image") -> Array:
     return _centred(_fitted(_with_pen(_cropped(_found(picture)))))
 
 
-def doubts(picture: "str | Path | Image.Image") -> list[str]:
+def doubts(picture: str | Path | Image.Image) -> list[str]:
     """What speaks against a single whole digit in the picture; nothing, for most. Errors: as_mnist.
 
     A photograph of ruled paper, a number of several digits and a digit that is cut off are
@@ -71,7 +69,7 @@ def _side_by_side(ink: Mask) -> bool:
     return any(right[0] >= left[1] for left, right in pairwise(spans))
 
 
-def _found(picture: "str | Path | Image.Image") -> Array:
+def _found(picture: str | Path | Image.Image) -> Array:
     # The ink (H, W) of the digit alone, from 0 to 1.
     if isinstance(picture, (str, Path)):
         with opened(picture) as file:
@@ -85,7 +83,7 @@ def _found(picture: "str | Path | Image.Image") -> Array:
         raise ValueError(f"{name}: {error}") from None
 
 
-def _grey(picture: "Image.Image") -> Array:
+def _grey(picture: Image.Image) -> Array:
     # (H, W) in [0, 1]. White ink on nothing would vanish on white: then the ground is black.
     flat = turned(picture, flatten(picture)).convert("L")
     if flat.getextrema()[0] == flat.getextrema()[1]:
@@ -199,8 +197,6 @@ def _box(ink: npt.NDArray[Any], least: float) -> npt.NDArray[Any]:
 
 def _with_pen(ink: Array) -> Array:
     # A thin pen on a large sheet would fade to nothing when averaged: thicken it first.
-    from PIL import Image, ImageFilter
-
     if max(ink.shape) > 160:
         ink = _resized(ink, 160)
     scale = max(ink.shape) / 20
@@ -227,8 +223,6 @@ def _fitted(ink: Array) -> Array:
 
 def _resized(ink: Array, side: int) -> Array:
     # The longer side becomes side; when it shrinks, every pixel takes part in the average.
-    from PIL import Image
-
     H, W = (max(1, round(n * side / max(ink.shape))) for n in ink.shape)
     how = Image.Resampling.BOX if max(ink.shape) > side else Image.Resampling.BICUBIC
     return np.asarray(Image.fromarray(ink.astype(np.float32)).resize((W, H), how))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from datasets.read.picture import Header, decode, look
 from datasets.store.files import atomic, printable
@@ -279,8 +280,6 @@ def _is_plain(name: str) -> bool:
 
 
 def _write_png(image: Pixels, path: Path) -> None:
-    from PIL import Image
-
     pixels = image if image.ndim == 2 else image[0] if len(image) == 1 else image.transpose(1, 2, 0)
     with atomic(path) as name:
         Image.fromarray(np.ascontiguousarray(pixels)).save(name, "PNG")

@@ -40,19 +40,8 @@ def read_idx(path: str | Path, n_dims: int) -> npt.NDArray[np.uint8]:
         packed = plain.read(2) == GZIP
     with gzip.open(path) if packed else path.open("rb") as file:
         try:
-            header = file.read(4 + 4 * n_dims)
-            if len(header) < 4 + 4 * n_dims or header[:4] != bytes([0, 0, 8, n_dims]):
-                raise ValueError(
-                    f"{name}: expected an IDX file of uint8 with {n_dims} dimensions "
-                    f"(first bytes 0 0 8 {n_dims}), got first bytes {list(header[:4])}"
-                )
-            shape = tuple(int(n) for n in np.frombuffer(header, ">u4", offset=4))
-            size, most = math.prod(shape), max(SMALL, PER_BYTE * path.stat().st_size)
-            if size > most:
-                raise ValueError(
-                    f"{name}: the header claims {shape}, more than the {most:,} bytes "
-                    f"that a file of {path.stat().st_size:,} may hold"
-                )
+            shape = _shape(file.read(4 + 4 * n_dims), n_dims, path)
+            size = math.prod(shape)
             data = file.read(size + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise ValueError(f"{name}: damaged gzip file ({error})") from None
@@ -60,6 +49,23 @@ def read_idx(path: str | Path, n_dims: int) -> npt.NDArray[np.uint8]:
         got = "more" if len(data) > size else f"{len(data)}"
         raise ValueError(f"{name}: expected {size} bytes after the header, got {got}")
     return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _shape(header: bytes, n_dims: int, path: Path) -> tuple[int, ...]:
+    """What the header claims, if a file of this size may hold so much."""
+    if len(header) < 4 + 4 * n_dims or header[:4] != bytes([0, 0, 8, n_dims]):
+        raise ValueError(
+            f"{printable(path)}: expected an IDX file of uint8 with {n_dims} dimensions "
+            f"(first bytes 0 0 8 {n_dims}), got first bytes {list(header[:4])}"
+        )
+    shape = tuple(int(n) for n in np.frombuffer(header, ">u4", offset=4))
+    size = path.stat().st_size
+    if math.prod(shape) > (most := max(SMALL, PER_BYTE * size)):
+        raise ValueError(
+            f"{printable(path)}: the header claims {shape}, more than the {most:,} bytes "
+            f"that a file of {size:,} may hold"
+        )
+    return shape
 
 
 def import_idx(folder: str | Path, to: str | Path) -> dict[str, str]:
@@ -75,18 +81,16 @@ def import_idx(folder: str | Path, to: str | Path) -> dict[str, str]:
         raise ValueError(f"{printable(to)}: expected another file to write, this one is to be read")
     arrays = {key: read_idx(path, 3 if "data" in key else 1) for key, path in paths.items()}
     told = {key: f"{array.shape}" for key, array in arrays.items()}
-    for split in ("train", "test"):
-        images, labels = arrays[f"{split}_data"], arrays[f"{split}_labels"]
-        if len(images) != len(labels):
+    for half in ("train", "test"):
+        n, m = len(arrays[f"{half}_data"]), len(arrays[f"{half}_labels"])
+        if n != m:
             raise ValueError(
-                f"{printable(folder)}: expected as many {split} images as labels, "
-                f"got {len(images)} and {len(labels)}"
+                f"{printable(folder)}: expected as many {half} images as labels, got {n} and {m}"
             )
-        if "emnist" in paths[f"{split}_data"].name.lower():
-            arrays[f"{split}_data"] = images.transpose(0, 2, 1)  # rows and columns are exchanged
-            told[f"{split}_data"] += ", transposed: EMNIST stores columns"
-    # Chunks of 1,000 images read twice as fast as h5py's own choice.
-    with write_h5(to) as file:
+        if "emnist" in paths[key := f"{half}_data"].name.lower():
+            arrays[key] = arrays[key].transpose(0, 2, 1)  # rows and columns are exchanged
+            told[key] += ", transposed: EMNIST stores columns"
+    with write_h5(to) as file:  # chunks of 1,000 images read twice as fast as h5py's own choice
         for key, array in arrays.items():
             chunks = (min(1000, len(array)), *array.shape[1:])
             file.create_dataset(key, data=array, chunks=chunks, compression=9, track_times=False)

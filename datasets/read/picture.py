@@ -9,15 +9,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
 
 from datasets.store.files import printable, regular_file
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 __all__ = ["Header", "look", "decode", "opened", "turned", "flatten"]
 
@@ -67,14 +65,12 @@ def decode(
 
 
 @contextmanager
-def opened(path: str | Path) -> Iterator["Image.Image"]:
+def opened(path: str | Path) -> Iterator[Image.Image]:
     """A picture whose header has been read, with its size checked.
 
     Raises ValueError for what is not a picture, is damaged or too large, here or when it
     is decoded inside the block; OSError where the system refuses the file.
     """
-    from PIL import Image, UnidentifiedImageError
-
     path = regular_file(path)
     try:
         # An open file, not its name: Pillow 13 maps a named TIFF that lies on its side wrongly.
@@ -120,9 +116,7 @@ def _what_it_is(path: Path) -> str:
     return "not a PNG, JPEG, BMP, GIF, WebP or TIFF picture"
 
 
-def _check_size(picture: "Image.Image", file_size: int) -> None:
-    from PIL import Image
-
+def _check_size(picture: Image.Image, file_size: int) -> None:
     W, H = picture.size
     if H * W > PIXELS_MAX or max(H, W) > SIDE_MAX:
         raise Image.DecompressionBombError(
@@ -135,10 +129,8 @@ def _check_size(picture: "Image.Image", file_size: int) -> None:
         raise Image.DecompressionBombError(f"{H} x {W} pixels in {file_size:,} bytes")
 
 
-def _fitted(flat: "Image.Image", H: int, W: int) -> "Image.Image":
+def _fitted(flat: Image.Image, H: int, W: int) -> Image.Image:
     """(H, W): as large as it fits in, in the middle; within 5 % of these proportions, stretched."""
-    from PIL import Image
-
     scale = min(W / flat.width, H / flat.height)
     w, h = round(flat.width * scale), round(flat.height * scale)
     if w >= 0.95 * W and h >= 0.95 * H:
@@ -152,15 +144,13 @@ def _fitted(flat: "Image.Image", H: int, W: int) -> "Image.Image":
     return frame
 
 
-def turned(picture: "Image.Image", pixels: "Image.Image") -> "Image.Image":
+def turned(picture: Image.Image, pixels: Image.Image) -> Image.Image:
     """pixels, decoded from picture, turned upright as the EXIF data of picture says."""
-    from PIL import Image
-
     turn = TURNS.get(_orientation(picture))
     return pixels if turn is None else pixels.transpose(Image.Transpose(turn))
 
 
-def _orientation(picture: "Image.Image") -> int:
+def _orientation(picture: Image.Image) -> int:
     if picture.format == "TIFF":  # Pillow turns these itself
         return 1
     if picture.format == "PNG" and "exif" not in picture.info:  # getexif would decode it all
@@ -171,20 +161,18 @@ def _orientation(picture: "Image.Image") -> int:
         return 1
 
 
-def _is_grey(picture: "Image.Image") -> bool:
+def _is_grey(picture: Image.Image) -> bool:
     palette = picture.getpalette() if picture.mode in ("P", "PA") else None
     if palette:
         return palette[0::3] == palette[1::3] == palette[2::3]
     return picture.mode[0] in "1LIF" and picture.mode != "LAB"
 
 
-def flatten(picture: "Image.Image", ground: str = "white") -> "Image.Image":
+def flatten(picture: Image.Image, ground: str = "white") -> Image.Image:
     """Mode L or RGB: what is transparent shows the ground, deep pixels are scaled to 8 bits.
 
     Nothing but 0 and 1 in a format that keeps pixels as they are is black and white.
     """
-    from PIL import Image
-
     kind, grey, deep = picture.format, _is_grey(picture), ";16" in str(getattr(picture, "tile", ""))
     if picture.mode[0] in "IF":
         return _eight_bits(picture)
@@ -202,17 +190,15 @@ def flatten(picture: "Image.Image", ground: str = "white") -> "Image.Image":
     return flat
 
 
-def _check_depth(picture: "Image.Image") -> None:
+def _check_depth(picture: Image.Image) -> None:
     # Of 16 bits of colour Pillow keeps the upper 8: what ends at 255 would be black.
     extrema = np.array(picture.convert("RGBA").getextrema())  # (4, 2)
     if extrema[:3].max() < 16 and np.ptp(extrema[3]) == 0:
         raise ValueError("its 16-bit colours end at 4095 or below: save it with 8 bits a channel")
 
 
-def _eight_bits(picture: "Image.Image") -> "Image.Image":
+def _eight_bits(picture: Image.Image) -> Image.Image:
     # Pillow's own convert("L") clips at 255: a 16-bit photograph would turn white.
-    from PIL import Image
-
     values = np.nan_to_num(np.asarray(picture).astype(np.float32), posinf=0, neginf=0)
     white = next((white for white in WHITES if white >= values.max()), 0)
     if not white or values.min() < -0.01 * white:

@@ -6,18 +6,16 @@ import os
 import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from datasets.batches import one_hot
 from datasets.run.console import program, say
+from datasets.run.options import Options
 from datasets.store.files import printable
 from datasets.store.weights import About, Weights, load_checkpoint
-
-if TYPE_CHECKING:
-    from datasets.run.options import Options
 
 __all__ = ["Progress", "Checkpoint", "fingerprint", "unused"]
 
@@ -54,7 +52,7 @@ class Progress:
             raise ValueError(f"{path}: the state of the run is damaged ({error!r})") from None
         return cls(state["rng"], history=history, **counts, **amounts)  # type: ignore[arg-type]
 
-    def state(self, options: "Options") -> dict[str, Any]:
+    def state(self, options: Options) -> dict[str, Any]:
         """What a checkpoint holds besides weights and velocity; a path counts from everywhere."""
         found = {name: asdict(options)[name] for name in sorted(NUMBERS | PATHS.keys())}
         plain = (bool, int, float, tuple)
@@ -132,7 +130,7 @@ class Checkpoint(NamedTuple):
         return options
 
     def go_on(
-        self, options: "Options", given: set[str], learnt: tuple[npt.NDArray, npt.NDArray, int]
+        self, options: Options, given: set[str], learnt: tuple[npt.NDArray, npt.NDArray, int]
     ) -> Progress:
         """The progress of --resume, after a word on what comes from the file.
 

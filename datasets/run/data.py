@@ -3,18 +3,16 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from datasets.read.mnist import MNIST, read_images
 from datasets.run.console import say
+from datasets.run.options import Options
 from datasets.store.files import printable
 from datasets.store.weights import About
-
-if TYPE_CHECKING:
-    from datasets.run.options import Options
 
 __all__ = ["Images", "load_pictures", "no_pictures", "short_list", "suit", "image_shape"]
 
@@ -32,7 +30,7 @@ class Images(NamedTuple):
     judged_on: str  # what X_val is: test, or validation
 
 
-def load_pictures(options: "Options", given: set[str], rng: np.random.Generator) -> Images:
+def load_pictures(options: Options, given: set[str], rng: np.random.Generator) -> Images:
     """The images of MNIST, of --data or --dataset; of a folder, a share is put aside."""
     path = options.data or options.dataset
     if options.dataset and options.dataset.is_dir():
@@ -44,7 +42,7 @@ def load_pictures(options: "Options", given: set[str], rng: np.random.Generator)
     return Images(X, y, X_val, y_val, [str(k) for k in range(K)], "test")
 
 
-def _folder(path: Path, options: "Options", rng: np.random.Generator) -> Images:
+def _folder(path: Path, options: Options, rng: np.random.Generator) -> Images:
     from datasets.read.folders import read_folder, split
 
     X, labels, names, skipped, notes = read_folder(path, options.image_size, options.skip_bad)
@@ -71,7 +69,7 @@ def short_list(names: Sequence[str]) -> str:
     return f"{len(names)} classes ({printable(some)}{', ...' if len(names) > 5 else ''})"
 
 
-def suit(options: "Options", N: int) -> int:
+def suit(options: Options, N: int) -> int:
     """Set batch size and epochs, where nobody has, to what suits N images; returns steps an epoch.
 
     60,000 images are learnt in 3 epochs, in batches of 100. Few are learnt in smaller batches and

@@ -6,7 +6,7 @@ It watches the loop and never takes part in it: the arithmetic stays in the netw
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +18,11 @@ from datasets.run.checkpoint import Progress, fingerprint, unused
 from datasets.run.console import program, say
 from datasets.run.data import image_shape
 from datasets.run.interrupts import Interrupts
+from datasets.run.options import Options
 from datasets.run.targets import saved, tried, write_history
 from datasets.schedules import at_epoch
 from datasets.store.files import printable
 from datasets.store.weights import About, Weights, save_weights
-
-if TYPE_CHECKING:
-    from datasets.run.options import Options
 
 __all__ = ["Loop"]
 
@@ -38,7 +36,7 @@ class Loop:
     judged_on: str  # "test" or "validation"
     learnt: tuple[npt.NDArray, npt.NDArray, int]  # images, labels, how many classes
 
-    def __init__(self, options: "Options", path: Path | None, n_epochs: int):
+    def __init__(self, options: Options, path: Path | None, n_epochs: int):
         self.options, self.path, self.n_epochs = options, path, n_epochs
         self.rng = np.random.default_rng(options.seed)
         self.progress = Progress(self.rng.bit_generator.state)  # type: ignore[arg-type]

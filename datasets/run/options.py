@@ -1,21 +1,16 @@
-"""The options of the three programs: one table, from which command() builds each command line."""
+"""The options of the three programs: one table, from which command.py builds each command line."""
 
-import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated
 
 import typer
 
-from datasets.run import console
-from datasets.run.checkpoint import Checkpoint
 from datasets.run.console import number, option
-from datasets.run.run import Run
-from datasets.threads import limited
 
-__all__ = ["Options", "Rates", "command"]
+__all__ = ["Options", "Rates"]
 
 
 class Rates(tuple[float, ...]):
@@ -61,6 +56,8 @@ def share(text: str) -> float:
 def _resume(ctx: typer.Context, path: Path | None) -> Path | None:
     # Read before every other option: what the file remembers are their defaults.
     if path is not None and not ctx.resilient_parsing:
+        from datasets.run.checkpoint import Checkpoint  # which knows these options
+
         ctx.obj = Checkpoint.load(path)
         ctx.default_map = ctx.obj.options()
     return path
@@ -118,44 +115,3 @@ class Options:
     history: Annotated[Path | None, option("--history", metavar="FILE.csv",
         help="Write loss and accuracy per epoch.")] = None
 # fmt: on
-
-
-OWN = {"hidden_neurons", "data", "dataset", "image_size", "val_split", "skip_bad"}
-
-
-def command(main: Callable[[Run], None], **defaults: Any) -> Callable[[], None]:
-    """The command line of main: it takes the options that defaults names, and all but those in OWN.
-
-    The result, called without arguments, reads sys.argv and runs main(run).
-    """
-
-    def train(ctx: typer.Context, **values: Any) -> None:
-        given = {name for name in values if _written(ctx, name)}
-        with limited(values["threads"]), Run(Options(**values), given, ctx.args, ctx.obj) as run:
-            main(run)
-
-    table = inspect.signature(Options).parameters.values()
-    hints = get_type_hints(Options, include_extras=True)
-    options = [
-        option.replace(
-            kind=option.KEYWORD_ONLY,
-            default=defaults.get(option.name, option.default),
-            annotation=hints[option.name],
-        )
-        for option in table
-        if option.name in defaults or option.name not in OWN
-    ]
-    ctx = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_ONLY, annotation=typer.Context)
-    train.__signature__ = inspect.Signature([ctx, *options])  # type: ignore[attr-defined]
-    train.__annotations__ = {option.name: option.annotation for option in (ctx, *options)}
-    train.__doc__ = main.__doc__
-    app = typer.Typer(**console.SETTINGS)
-    # --predict a.png b.png: the further pictures come as arguments.
-    app.command(context_settings=console.CONTEXT | {"allow_extra_args": True})(train)
-    return lambda: console.run(app)
-
-
-def _written(ctx: typer.Context, name: str) -> bool:
-    # Did the user write this option?
-    source = ctx.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"

@@ -60,13 +60,12 @@ def predict_pictures(
         except (OSError, ValueError) as error:
             say(f"not read: {printable(str(error))}")
             continue
-        P = probabilities(image[None])[0]  # (K,)
+        P, name = probabilities(image[None])[0], printable(path)  # (K,)
         if large:
-            say(f"\n{printable(path)}: the network sees\n{show(image.mean(axis=0))}")
-            say(bars(P, names))
+            say(f"\n{name}: the network sees\n{show(image.mean(axis=0))}\n{bars(P, names)}")
         note = f"; probably not one digit: {', '.join(against)}" if against else ""
-        say(f"{printable(path)}: {names[int(P.argmax())]} ({P.max():.1%}){note}")
         found.append(names[int(P.argmax())])
+        say(f"{name}: {found[-1]} ({P.max():.1%}){note}")
         doubtful += bool(against)
     _summary(len(paths), found, doubtful)
     return len(paths) - len(found)

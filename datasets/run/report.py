@@ -1,6 +1,6 @@
 """What a command tells at its end: accuracy, an example, weights, pictures, digits of one's own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,14 +10,13 @@ import numpy.typing as npt
 from datasets import many
 from datasets.run.console import say
 from datasets.run.data import image_shape
-from datasets.run.predict import as_digit, as_picture, predict_pictures
 from datasets.run.targets import saved
 from datasets.store.files import printable
 
 if TYPE_CHECKING:
     from datasets.run.run import Run
 
-__all__ = ["Probabilities", "report", "most_confused"]
+__all__ = ["Probabilities", "report"]
 
 Array = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]
@@ -52,9 +51,6 @@ def report(run: "Run", probabilities: Probabilities, X: Array, y: npt.NDArray) -
         say(f"weights are in {printable(path)}")
     if run.options.pictures:
         _pictures(run, judged)
-    if X.ndim == 4:
-        for line in most_confused(judged.truth, judged.guess, run.names):
-            say(line)
     if run.own_pictures:
         _predict(run, probabilities, X.shape[1:])
     if path != run.options.save:
@@ -99,28 +95,15 @@ def learnt_nothing(history: list[dict[str, float]], guess: Integers, K: int) -> 
     )
 
 
-def most_confused(
-    truth: Integers, guess: Integers, names: Sequence[str], rows: int = 5
-) -> list[str]:
-    """A table of the classes that were most often taken for another; truth and guess (N,)."""
-    wrong = truth != guess
-    pairs, times = np.unique(np.stack([truth, guess])[:, wrong], axis=1, return_counts=True)
-    cells = [("most confused", "taken for", "times")]
-    for i in np.argsort(-times, kind="stable")[:rows]:
-        cells.append((names[pairs[0, i]], names[pairs[1, i]], str(times[i])))
-    wide = [max(len(row[i]) for row in cells) for i in (0, 1)]
-    lines = [f"{t:{wide[0]}}  {g:{wide[1]}}  {n:>5}" for t, g, n in cells]
-    return lines if len(lines) > 1 else []
-
-
 def _predict(run: "Run", probabilities: Probabilities, shape: tuple[int, ...]) -> None:
-    C, H, W = image_shape(shape)
+    from datasets.run.predict import as_digit, as_picture, predict_pictures
+
     digit = run.is_about().prepared == "digit"  # pictures of a folder are only fitted
     predict_pictures(
         run.own_pictures,
         lambda images: probabilities(images.reshape(-1, *shape)),
         run.names,
-        as_digit if digit else as_picture((C, H, W)),
+        as_digit if digit else as_picture(image_shape(shape)),
         run.options.large or None,
     )
 

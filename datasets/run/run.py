@@ -1,6 +1,6 @@
 """A training run as the options ask for it: what it learns, where it begins, what is told of it."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,9 @@ from datasets.run.checkpoint import Checkpoint
 from datasets.run.console import say
 from datasets.run.data import Images, load_pictures, no_pictures, short_list, suit
 from datasets.run.loop import Loop
-from datasets.run.predict import own_pictures
+from datasets.run.options import Options
 from datasets.run.targets import check_targets
 from datasets.store.weights import Weights, load_net, match_weights
-
-if TYPE_CHECKING:
-    from datasets.run.options import Options
 
 __all__ = ["Run"]
 
@@ -36,7 +33,7 @@ class Run(Loop):
 
     def __init__(
         self,
-        options: "Options",
+        options: Options,
         given: set[str],
         arguments: list[str],
         checkpoint: Checkpoint | None = None,
@@ -49,7 +46,11 @@ class Run(Loop):
         self.about = checkpoint.about if checkpoint else None
         if options.load:
             self.stored, self.about = load_net(options.load)
-        self.own_pictures = own_pictures(options.predict, arguments)
+        self.own_pictures: list[Path] = []
+        if options.predict or arguments:
+            from datasets.run.predict import own_pictures  # and with it Pillow
+
+            self.own_pictures = own_pictures(options.predict, arguments)
         check_targets(options, [MNIST, options.data, options.dataset, *self.own_pictures])
         self.only_load = only_load(options, given)
         super().__init__(options, options.resume or options.load, 0)
@@ -128,7 +129,7 @@ class Run(Loop):
         report.report(self, probabilities, X, y)
 
 
-def only_load(options: "Options", given: set[str]) -> bool:
+def only_load(options: Options, given: set[str]) -> bool:
     """Does --load alone ask for weights to be judged? ValueError if other options ask to train."""
     if not options.load or "epochs" in given:
         return False

@@ -5,20 +5,18 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datasets import many
 from datasets.run.console import warn
+from datasets.run.options import Options
 from datasets.store.files import atomic, check_target
 from datasets.store.weights import Weights, save_weights
-
-if TYPE_CHECKING:
-    from datasets.run.options import Options
 
 __all__ = ["check_targets", "saved", "tried", "write_history"]
 
 
-def check_targets(options: "Options", read: Iterable[Path | None]) -> None:
+def check_targets(options: Options, read: Iterable[Path | None]) -> None:
     """Raise OSError or ValueError now for a target that could not be written after training.
 
     Each needs its own place, and none may be, or lie in, what the run reads.

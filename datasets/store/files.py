@@ -1,7 +1,9 @@
 """Files written whole or not at all, and what may be said of names from outside."""
 
 import errno
+import glob
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +16,6 @@ except ImportError:  # Windows: there an open file cannot be removed, which serv
 __all__ = ["printable", "atomic", "check_target", "regular_file"]
 
 NAME_MAX = 255  # bytes of a file's name: Linux, macOS and Windows agree
-WRITERS = 4  # of one file at the same time
 BYTES_MAX = 4 * 2**30  # the largest array that is made or written
 
 
@@ -49,20 +50,18 @@ def atomic(path: str | Path) -> Iterator[str]:
 
 def _temporary(path: Path) -> tuple[int, str]:
     """An open file beside path, locked as long as its writer lives, and its name."""
-    names = [f"{path.parent / f'.{path.name[:40]}.{n}.tmp'}" for n in range(WRITERS)]
-    for name in filter(os.path.lexists, names):
-        _remove_left_behind(name)
-    for name in names:
-        with suppress(FileExistsError):
-            handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-            _lock(handle, 0)
-            if os.fstat(handle).st_nlink:
-                return handle, name
-            os.close(handle)  # removed before it was locked
-    raise OSError(errno.EBUSY, f"{WRITERS} programs are writing it")
+    prefix = f".{path.name[:40]}."
+    for left in path.parent.glob(f"{glob.escape(prefix)}*.tmp"):
+        _remove_left_behind(left)
+    while True:
+        handle, name = tempfile.mkstemp(".tmp", prefix, path.parent)
+        _lock(handle, 0)
+        if os.fstat(handle).st_nlink:
+            return handle, name
+        os.close(handle)  # removed before it was locked
 
 
-def _remove_left_behind(name: str) -> None:
+def _remove_left_behind(name: Path) -> None:
     # Whose writer was killed: nobody holds the lock. Windows does not remove an open file.
     with suppress(OSError):
         if not fcntl:

@@ -5,7 +5,9 @@ are wrong (all others are right), and a word of the cause where it can be named.
 itself is not here.
 """
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -577,3 +579,12 @@ class ThePenaltysTwoIsMissing(Decayed):
 class TheBiasIsPenalisedButNotInTheGradient(Decayed):
     def penalty(self):
         self.dW = self.dW + 0.2 * self.W
+
+
+def test_every_report_is_named_on_the_page() -> None:
+    page = Path(__file__).parents[2].joinpath("docs", "field_report.md").read_text(encoding="utf-8")
+    for case in CASES:
+        words = re.sub(r"(?<!^)([A-Z])", lambda found: " " + found[1].lower(), case.what)
+        short = case.source.removeprefix(GITHUB)
+        line = f"- {words} ({', '.join(sorted(case.wrong))}): [{short}]({case.source})\n"
+        assert line in page

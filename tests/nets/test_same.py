@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmarks.same import accuracy, difference, trajectories
+from benchmarks.same import difference, trajectories
 from datasets import load_mnist
+from functional_net import Params, accuracy
 
 
 @pytest.fixture(scope="module")
@@ -25,5 +26,6 @@ def test_200_steps_in_float64_agree_to_1e10(mnist, hidden, batch_size, seed):
 
 def test_a_float32_epoch_ends_within_a_tenth_of_a_point(mnist):
     found = trajectories(*mnist[:2], hidden=100, batch_size=20, seed=0)
-    accuracies = [accuracy(weights, *mnist[2:]) for _, weights in found.values()]
+    params = [Params(*map(np.atleast_2d, weights)) for _, weights in found.values()]
+    accuracies = [accuracy(each, *mnist[2:]) for each in params]
     assert min(accuracies) > 0.88 and max(accuracies) - min(accuracies) < 0.001
