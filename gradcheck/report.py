@@ -43,7 +43,8 @@ class Row:
             return []
         if self.nothing_came_back:
             return [f"nothing came back for {self.name}: a forgotten return?"]
-        return [self._where(), f"looks like: {self.cause}" if self.cause else "no known pattern"]
+        named = f"looks like: {self.cause}" if self.cause else "no known pattern"
+        return [self._where()] if self.sampled and not self.cause else [self._where(), named]
 
     def _where(self) -> str:
         r = self.result

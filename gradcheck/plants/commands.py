@@ -1,5 +1,6 @@
 """The commands of the plants: hunt, and plants itself."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,52 +31,46 @@ def known(target: str) -> str:
     return target
 
 
-# --- hunt -----------------------------------------------------------------------
-
-
-def choices(
-    targets: list[str], rng: np.random.Generator, count: int = 5
-) -> tuple[Plant, list[Plant]]:
-    """The planted one among others of its own function, then of its own file."""
+def choices(targets: list[str], rng: np.random.Generator) -> tuple[Plant, list[Plant]]:
+    """A plant, and five to choose from: those of its own function, then of its own file."""
     field = [p for p in PLANTS if p.target in targets]
-    plant = field[int(rng.integers(len(field)))]
-    others = [p for p in field if p.name != plant.name]
-    mixed = [others[int(k)] for k in rng.permutation(len(others))]
-    mixed.sort(key=lambda p: (p.function != plant.function, p.file != plant.file))
-    offered = [plant, *mixed[: count - 1]]
-    return plant, [offered[int(k)] for k in rng.permutation(len(offered))]
+    mixed = [field[int(k)] for k in rng.permutation(len(field))]
+    plant = mixed[0]
+    mixed.sort(key=lambda p: (p != plant, p.function != plant.function, p.file != plant.file))
+    return plant, [mixed[int(k)] for k in rng.permutation(5)]
 
 
 def play(plant: Plant, offered: list[Plant], ask: Callable[[str], str], say: Callable) -> int:
     """One round of the hunt: the numbers, five offers, hints; 3 points, one less for each hint."""
-    from gradcheck.plants.planting import examine
+    from gradcheck.plants.planting import causes, examine
 
-    found, points = examine(plant), 3
-    for report in found.reports:
-        for row in report.rows:
-            if not row.ok:
-                say(f"{report.name}: d{row.name} {row.shape}: {row.sentences()[0]}")
-    if found.trouble:
-        say(f"it raises {found.trouble}")
-    hints = [*found.blames[:1], *found.causes[:1]]
+    reports, points, answer = examine(plant), 3, "abcde"[offered.index(plant)]
+    for report in reports:
+        bad = [
+            f"d{row.name} {row.shape}: {row.sentences()[0]}" for row in report.rows if not row.ok
+        ]
+        say("\n".join(f"{report.name}: {said}" for said in bad or report.breaches))
     for letter, p in zip("abcde", offered, strict=False):
         say(f"  {letter}  {p.file}, {p.function}: {p.name.partition('-')[2].replace('-', ' ')}")
-    answer = "abcde"[offered.index(plant)]
+    hints = [*[report.blame for report in reports if report.blame][:1], *causes(reports)[:1]]
     while (guess := ask("a to e, or h for a hint: ").strip().lower()) == "h":
         points -= 1 if hints else 0
         say(hints.pop(0) if hints else "no more hints")
     points = max(0, points) if guess == answer else 0
-    verdict = "Right" if guess == answer else f"It was {answer}"
-    say(f"{verdict}, {points} points. {plant.story}")
-    say("\n".join(diff(plant)))
+    say(f"{'Right' if guess == answer else f'It was {answer}'}, {points} points.")
+    say("\n".join([*causes(reports)[:1], *diff(plant)]))
     return points
+
+
+def ask(prompt: str) -> str:
+    typer.echo(prompt, nl=False)
+    return sys.stdin.readline()  # nothing at its end
 
 
 def hunt(
     target: Annotated[str | None, typer.Argument(metavar="NET", show_default=False,
         help="functional, net or cnn.  [default: all]")] = None,
-    rounds: Annotated[int, option("--rounds", metavar="N", min=1,
-        help="How many mistakes.  [default: 3]")] = 3,
+    rounds: Annotated[int, option("--rounds", metavar="N", min=1, help="[default: 3]")] = 3,
     seed: Seed = None,
 ) -> None:  # fmt: skip
     """Guess a hidden mistake from its numbers. Five offers, hints, a score."""
@@ -87,51 +82,30 @@ def hunt(
     say(f"{points} of {3 * rounds} points")
 
 
-def ask(prompt: str) -> str:
-    try:
-        return input(prompt)
-    except EOFError:
-        return ""
-
-
-# --- plants ---------------------------------------------------------------------
-
-
 def plants(
     name: Annotated[str, typer.Argument(metavar="NAME", show_default=False,
-        help="Plant this one and see it found.  [default: list all]")] = "list",
-    to: Annotated[Path | None, option("--to", metavar="DIR",
-        help="Only write the file with the mistake there.")] = None,
-    seed: Annotated[int, option("--seed", metavar="N", min=0,
-        help="Same seed, same random numbers.")] = 0,
+        help="Plant this one and see it found.  [default: list all]")] = "",
+    to: Annotated[Path | None, option("--to", metavar="DIR", help="Write the file there.")] = None,
 ) -> None:  # fmt: skip
     """Plant a mistake in our code, and see it found; exit 1 when it is."""
-    found = next((p for p in PLANTS if p.name == name), None)
-    if name == "list":
+    found = {p.name: p for p in PLANTS}
+    if not name:
         say("\n".join(f"{p.name:36} {p.file}, {p.function}" for p in PLANTS))
-    elif found is None:
-        near = ", ".join(p.name for p in PLANTS if name.lower() in p.name)
+    elif name not in found:
+        near = ", ".join(known for known in found if name.lower() in known)
         raise CannotCheck(f"no plant {name!r}; {near or '`plants` lists them'}")
     elif to is not None:
         to.mkdir(parents=True, exist_ok=True)
-        path = to / Path(found.file).name
-        write(mutate(found.source, found), path)
+        path = to / Path(found[name].file).name
+        write(mutate(found[name].source, found[name]), path)
         say(f"written: {path}")
     else:
-        raise typer.Exit(examined(found, seed))
+        from gradcheck.plants.planting import examine
 
-
-def examined(plant: Plant, seed: int) -> int:
-    """Show the line, what the checker says and why; 1 when the mistake is found."""
-    from gradcheck.plants.planting import examine
-
-    findings = examine(plant, seed)
-    say("\n".join([*diff(plant), "", *map(str, findings.reports)]))
-    if findings.trouble:
-        say(f"the planted code raised {findings.trouble}")
-    say(f"why: {plant.story}")
-    say(f"\n{'FOUND' if findings.found else 'NOT FOUND'}  {plant.name}")
-    return int(findings.found)
+        reports = examine(found[name])
+        say("\n".join([*diff(found[name]), "", *map(str, reports)]))
+        say(f"\n{'FOUND' if reports else 'NOT FOUND'}  {name}")
+        raise typer.Exit(1 if reports else 0)
 
 
 def write(text: str, to: Path) -> None:

@@ -1,188 +1,163 @@
-# ruff: noqa: E501  (a table: one mistake in one or two lines)
+# ruff: noqa: E501  (a table: one mistake in a line)
 """The mistakes: each is one that people make, in one line of our own backward passes.
 
-name, file, function, the line's text, what it becomes, whom the checker must blame, a pattern for
-the sentence that names it ("" where no sentence is expected).
+Under a function: a name | what stands there -> what it becomes | a pattern for the sentence that
+names it, if one is expected | whom the checker must blame: -, nobody; else the function's class.
 """
+
+from collections.abc import Iterator
 
 from gradcheck.plants.plant import Plant
 
 __all__ = ["PLANTS"]
 
-F, N, L, A, S = (
-    "functional_net.py",
-    "net.py",
-    "cnn/layers.py",
-    "cnn/activations.py",
-    "cnn/losses.py",
-)
-FC, CE = "FullyConnectedLayer", "SoftmaxCrossEntropy"
-BATCH, OVER = r": 1/batch", r": batch"
-SIGN, TWO, HALF = "the sign", "counted twice", "a factor 2 is missing"
+TABLE = r"""
+functional functional_net.py backward
+  mean-in-dW2 | A1.T @ dlogits -> A1.T @ dlogits / len(X) | : 1/batch | layer 2
+  mean-in-db1 | dZ1.sum(axis=0 -> dZ1.mean(axis=0 | : 1/batch | layer 1
+  db2-not-summed | dlogits.sum(axis=0, keepdims=True) -> dlogits | not summed over | layer 2
+  db1-over-neurons | dZ1.sum(axis=0 -> dZ1.sum(axis=1 | over the wrong axis | layer 1
+  mask-forgotten | dA1 * (Z1 > 0) -> dA1 | dY W2'.*local derivative is missing | hidden
+  mask-inverted | Z1 > 0 -> Z1 < 0 | | hidden
+  mask-of-dA1 | Z1 > 0 -> dA1 > 0 | | hidden
+  W2-not-transposed | params.W2.T -> params.W2 | if W2 were transposed | -
+  dW1-of-dA1 | X.T @ dZ1 -> X.T @ dA1 | dY W2'.*local derivative is missing | layer 1
+  dW2-of-Z1 | A1.T @ dlogits -> Z1.T @ dlogits | | layer 2
+  first-sample-only | X.T @ dZ1 -> X[:1].T @ dZ1[:1] | only index 0 of axis 0 | layer 1
+  weight-decay | A1.T @ dlogits -> A1.T @ dlogits + 0.1 * params.W2 | weight decay | layer 2
+  db1-zero | dZ1.sum(axis=0, keepdims=True) -> 0 * params.b1 | all zero | layer 1
+  dW1-twice | X.T @ dZ1 -> 2 * X.T @ dZ1 | counted twice | layer 1
+  gradients-swapped | dW1, db1, dW2, db2 -> dW1, db2, dW2, db1 | the gradient of b2 | layer
+functional functional_net.py input_gradient
+  W1-not-transposed | params.W1.T -> params.W1
+  mask-forgotten-in-dX | * (Z1 > 0) -> | dY W2'.*local derivative is missing
+functional functional_net.py cross_entropy
+  loss-sum-in-gradient | (exp / total - y) / N -> exp / total - y | : batch
+  loss-mean-twice | (exp / total - y) / N -> (exp / total - y) / N ** 2 | : 1/batch
+  loss-sign | (exp / total - y) -> (y - exp / total) | the sign
+  loss-over-classes | - y) / N -> - y) / y.size | 1/classes
+  loss-target-forgotten | (exp / total - y) -> (exp / total) | y is left out
+  loss-not-normalised | (exp / total - y) -> (exp - y) | exp is not divided by its sum
+functional functional_net.py squared_error
+  squared-2 | = error / len(y) -> = 2 * error / len(y) | counted twice
+  squared-sum | = error / len(y) -> = error | : batch
+functional functional_net.py update
+  update-no-momentum | momentum * V -> 0 * V | does not depend on V
+  update-sign | V - lr * dW -> V + lr * dW | uphill
+  update-lr-twice | lr * dW -> lr * lr * dW | lr is multiplied in twice
+  update-damped | lr * dW -> lr * (1 - momentum) * dW | 1 - momentum
+net net.py FullyConnectedLayer.gradients
+  mean-in-dW | dY @ self.X.T -> dY @ self.X.T / dY.shape[1] | : 1/batch
+  mean-in-db | dY.sum( -> dY.mean( | : 1/batch
+  db-not-summed | dY.sum(axis=1, keepdims=True) -> dY | not summed over axis 1
+  last-sample-only | dY @ self.X.T -> dY[:, -1:] @ self.X[:, -1:].T | only index 4 of axis 1
+  weight-decay | dY @ self.X.T -> dY @ self.X.T + 0.01 * self.W | weight decay
+  dW-accumulates | self.dW = dY -> self.dW += dY | grows from call to call | -
+net net.py FullyConnectedLayer.backward
+  W-not-transposed | self.W.T @ dY -> self.W @ dY | if W were transposed | -
+net net.py FullyConnectedLayer.forward
+  stale-input | self.X = X -> self.X = getattr(self, "X", X) | earlier forward pass | -
+net net.py FullyConnectedLayer.update
+  update-no-momentum | V *= momentum -> V *= 0 | does not depend on V | update
+  update-sign | V -= lr -> V += lr | uphill | update
+  update-lr-twice | lr * dW -> lr * lr * dW | lr is multiplied in twice | update
+net net.py ReLuLayer.backward
+  relu-mask-forgotten | dY * (self.X > 0) -> dY * 1 | upstream gradient itself
+  relu-mask-of-dY | (self.X > 0) -> (dY > 0) | mask is taken from the upstream
+  relu-inverted | self.X > 0 -> self.X < 0 | the mask is inverted
+  relu-ignores-dY | dY * (self.X > 0) -> 1.0 * (self.X > 0) | upstream
+  relu-writes-dY | return dY * (self.X > 0) -> dY *= self.X > 0; return dY | is written to | -
+  relu-as-leaky | (self.X > 0) -> np.where(self.X > 0, 1, 0.01) | wrong below it
+net net.py LeakyReLuLayer.backward
+  leaky-as-relu | self.slope -> (self.slope == 1) | wrong below it
+  leaky-alpha-squared | self.slope -> self.slope ** 2 | wrong below it
+  leaky-alpha-everywhere | self.slope -> self.alpha | wrong above it
+net net.py SigmoidLayer.backward
+  sigmoid-half | dY * self.Y * (1 - self.Y) -> dY * (1 - self.Y) | dY times 1 - y
+  sigmoid-of-output | dY * self.Y * (1 - self.Y) -> dY / (2 + 2 * np.cosh(self.Y)) | at the output
+  sigmoid-ignores-dY | dY * self.Y -> self.Y | upstream
+net net.py TanhLayer.backward
+  tanh-not-squared | self.Y * self.Y -> self.Y | dY times 1 - y
+  tanh-of-output | self.Y * self.Y -> np.tanh(self.Y) ** 2 | at the output
+net net.py AbsLayer.backward
+  abs-sign-forgotten | dY * np.sign(self.X) -> dY | upstream gradient itself
+  abs-times-input | np.sign(self.X) -> self.X | upstream times input
+net net.py SoftmaxCrossEntropy.backward
+  cost-sum-in-gradient | / self.y.shape[1] -> | : batch
+  cost-over-classes | self.y.shape[1] -> self.y.shape[0] | constant
+  cost-sign | self.P - self.y -> self.y - self.P | the sign
+  cost-target-forgotten | (self.P - self.y) -> self.P | y is left out
+net net.py MeanSquaredError.backward
+  squared-2 | self.error / -> 2 * self.error / | counted twice
+  squared-sum | / self.error.shape[1] -> | : batch
+net net.py FeedForwardNet.backward
+  skips-a-layer | self.layers[:1:-1] -> [k for k in self.layers[:1:-1] if type(k) is not AbsLayer] | | joins
+cnn cnn/layers.py Linear.gradients
+  linear-mean-in-dW | X.T @ dY -> X.T @ dY / len(dY) | : 1/batch
+cnn cnn/layers.py Linear.backward
+  linear-W-not-transposed | dY @ W.T -> dY @ W | if W were transposed | -
+cnn cnn/layers.py Conv2D.backward
+  conv-kernel-flipped | W.reshape( -> W[..., ::-1, ::-1].reshape( | if W were flipped along its last
+cnn cnn/layers.py Conv2D.gradients
+  conv-dW-flipped | (W.shape) -> (W.shape)[..., ::-1, ::-1] | holds what belongs to another
+  conv-db-mean | dWb[-1].copy() -> dWb[-1] / len(dY) | : 1/batch
+  conv-dW-mean | dWb[:-1] -> (dWb[:-1] / len(dY)) | : 1/batch
+cnn cnn/layers.py MaxPool2D.training_pass
+  maxpool-every-winner | kernels.first_winners(self.taps(X), Y) -> [tap == Y for tap in self.taps(X)] | every winner | -
+cnn cnn/layers.py MaxPool2D.backward
+  maxpool-all-pixels | dY * winner -> dY | should be zero
+cnn cnn/layers.py AvgPool2D.backward
+  avgpool-not-divided | / math.prod(self.kernel) -> / 1 | : window
+  avgpool-divided-twice | math.prod(self.kernel) -> math.prod(self.kernel) ** 2 | 1/window
+cnn cnn/layers.py BatchNorm2D.backward
+  batchnorm-mean-constant | dX -= dbeta / M -> dX -= 0 | the mean over .* constant
+  batchnorm-variance-constant | (dgamma / -M) -> 0 | the variance over .* constant
+  batchnorm-both-constant | dX -= dbeta / M -> dX = dA * 1 | mean and the variance
+cnn cnn/layers.py BatchNorm2D.training_pass
+  batchnorm-gamma-forgotten | "scale": gamma / std -> "scale": 1 / std | gamma were left out
+  batchnorm-variance-for-std | "scale": gamma / std -> "scale": gamma / std ** 2
+cnn cnn/layers.py BatchNorm2D.gradients
+  batchnorm-swapped | dgamma.ravel(), "beta": dbeta -> dbeta.ravel(), "beta": dgamma | gradient of beta
+  batchnorm-dgamma-mean | dgamma.ravel(), -> dgamma.ravel() / len(dY),
+cnn cnn/layers.py Dropout.backward
+  dropout-mask-forgotten | * self.local["mask"] -> * 1 | upstream gradient itself
+  dropout-not-scaled | self.local["mask"] -> (self.local["mask"] > 0) | 0.5 times
+cnn cnn/activations.py Activation.backward
+  activation-ignores-dY | self.upstream(dY) * -> 1.0 * | upstream | ReLU
+cnn cnn/activations.py ReLU.training_pass
+  relu-no-mask | "slope": X > 0 -> "slope": X == X | upstream gradient itself
+cnn cnn/activations.py Sigmoid.training_pass
+  sigmoid-plus | Y * (1 - Y) -> Y * (1 + Y)
+cnn cnn/activations.py Tanh.training_pass
+  tanh-of-input | 1 - Y * Y -> 1 - X * X | given the input
+cnn cnn/activations.py Softmax.backward
+  softmax-diagonal | (dY - (dY * Y).sum(axis=1, keepdims=True)) -> dY * (1 - Y) | diagonal
+  softmax-no-sum | (dY - (dY * Y).sum(axis=1, keepdims=True)) -> dY | dY times y,
+cnn cnn/losses.py CrossEntropyLoss.training_pass
+  loss-sum-in-gradient | dX /= len(X) -> dX /= 1 | : batch
+  loss-target-forgotten | dX[n, labels] -= 1 -> dX[n, labels] -= 0 | y is left out
+cnn cnn/losses.py MeanSquareLoss.training_pass
+  squared-half | (2 / error.size) -> (1 / error.size) | a factor 2 is missing
+  squared-over-batch | (2 / error.size) -> (2 / len(error)) | classes
+cnn cnn/net.py Net.update_weights
+  update-no-momentum | V *= momentum -> V *= 0 | does not depend on V | update
+  update-momentum-for-lr | V -= lr * -> V -= momentum * | momentum stands where lr | update
+  update-sign | V -= lr * -> V += lr * | uphill | update
+"""
 
-PLANTS = [
-    # --- functional_net: weights are arguments
-    Plant("functional-mean-in-dW2", F, "backward", "A1.T @ dlogits", "A1.T @ dlogits / len(X)", "layer 2", BATCH),
-    Plant("functional-mean-in-db1", F, "backward", "dZ1.sum(axis=0", "dZ1.mean(axis=0", "layer 1", BATCH),
-    Plant("functional-db2-not-summed", F, "backward", "dlogits.sum(axis=0, keepdims=True)", "dlogits", "layer 2",
-          "not summed over axis 0"),
-    Plant("functional-db1-over-neurons", F, "backward", "dZ1.sum(axis=0, keepdims=True)",
-          "dZ1.sum(axis=1, keepdims=True)", "layer 1", "over the wrong axis"),
-    Plant("functional-mask-forgotten", F, "backward", "dA1 * (Z1 > 0)", "dA1", "hidden",
-          "dY W2'.*local derivative is missing"),
-    Plant("functional-mask-inverted", F, "backward", "(Z1 > 0)", "(Z1 < 0)", "hidden"),
-    Plant("functional-mask-of-dA1", F, "backward", "dA1 * (Z1 > 0)", "dA1 * (dA1 > 0)", "hidden"),
-    Plant("functional-W2-not-transposed", F, "backward", "params.W2.T", "params.W2", "",
-          "would be right if W2 were transposed"),
-    Plant("functional-W1-not-transposed", F, "input_gradient", "params.W1.T", "params.W1", "input_gradient"),
-    Plant("functional-mask-forgotten-in-dX", F, "input_gradient", " * (Z1 > 0)", "", "input_gradient",
-          "dY W2'.*local derivative is missing"),
-    Plant("functional-dW1-of-dA1", F, "backward", "X.T @ dZ1", "X.T @ dA1", "layer 1",
-          "dY W2'.*local derivative is missing"),
-    Plant("functional-dW2-of-Z1", F, "backward", "A1.T @ dlogits", "Z1.T @ dlogits", "layer 2"),
-    Plant("functional-first-sample-only", F, "backward", "X.T @ dZ1", "X[:1].T @ dZ1[:1]", "layer 1",
-          "only index 0 of axis 0"),
-    Plant("functional-weight-decay", F, "backward", "A1.T @ dlogits", "A1.T @ dlogits + 0.1 * params.W2", "layer 2",
-          "weight decay"),
-    Plant("functional-db1-zero", F, "backward", "dZ1.sum(axis=0, keepdims=True)", "0 * params.b1", "layer 1",
-          "all zero"),
-    Plant("functional-dW1-twice", F, "backward", "X.T @ dZ1", "2 * X.T @ dZ1", "layer 1", TWO),
-    Plant("functional-gradients-swapped", F, "backward", "Params(dW1, db1, dW2, db2)", "Params(dW1, db2, dW2, db1)",
-          "layer", "the gradient of b2"),
-    Plant("functional-loss-sum-in-gradient", F, "cross_entropy", "(exp / total - y) / N", "exp / total - y",
-          "the loss", OVER),
-    Plant("functional-loss-mean-twice", F, "cross_entropy", "(exp / total - y) / N",
-          "(exp / total - y) / N ** 2", "the loss", BATCH),
-    Plant("functional-loss-sign", F, "cross_entropy", "(exp / total - y)", "(y - exp / total)", "the loss", SIGN),
-    Plant("functional-loss-over-classes", F, "cross_entropy", "- y) / N", "- y) / y.size", "the loss",
-          "1/classes"),
-    Plant("functional-loss-target-forgotten", F, "cross_entropy", "(exp / total - y)", "(exp / total)", "the loss",
-          "y is left out"),
-    Plant("functional-loss-not-normalised", F, "cross_entropy", "(exp / total - y)", "(exp - y)", "the loss",
-          "exp is not divided by its sum"),
-    Plant("functional-squared-2", F, "squared_error", "dlogits = error / len(y)", "dlogits = 2 * error / len(y)",
-          "the loss", TWO),
-    Plant("functional-squared-sum", F, "squared_error", "dlogits = error / len(y)", "dlogits = error", "the loss", OVER),
-    Plant("functional-update-no-momentum", F, "update", "momentum * V", "0 * V", "update",
-          "does not depend on V"),
-    Plant("functional-update-sign", F, "update", "V - lr * dW", "V + lr * dW", "update", "uphill"),
-    Plant("functional-update-lr-twice", F, "update", "lr * dW", "lr * lr * dW", "update",
-          "lr is multiplied in twice"),
-    Plant("functional-update-damped", F, "update", "lr * dW", "lr * (1 - momentum) * dW", "update",
-          "1 - momentum"),
-    # --- net: weights are attributes, samples are columns
-    Plant("net-mean-in-dW", N, f"{FC}.gradients", "dY @ self.X.T", "dY @ self.X.T / dY.shape[1]", FC, BATCH),
-    Plant("net-mean-in-db", N, f"{FC}.gradients", "dY.sum(", "dY.mean(", FC, BATCH),
-    Plant("net-db-not-summed", N, f"{FC}.gradients", "dY.sum(axis=1, keepdims=True)", "dY", FC,
-          "not summed over axis 1"),
-    Plant("net-last-sample-only", N, f"{FC}.gradients", "dY @ self.X.T", "dY[:, -1:] @ self.X[:, -1:].T", FC,
-          "only index 4 of axis 1"),
-    Plant("net-W-not-transposed", N, f"{FC}.backward", "self.W.T @ dY", "self.W @ dY", "",
-          "would be right if W were transposed"),
-    Plant("net-weight-decay", N, f"{FC}.gradients", "dY @ self.X.T", "dY @ self.X.T + 0.01 * self.W", FC,
-          "weight decay|backward\\(0\\)"),
-    Plant("net-dW-accumulates", N, f"{FC}.gradients", "self.dW = dY @ self.X.T",
-          "self.dW += dY @ self.X.T", "", "grows from call to call"),
-    Plant("net-stale-input", N, f"{FC}.forward", "self.X = X", 'self.X = getattr(self, "X", X)', "",
-          "earlier forward pass"),
-    Plant("net-relu-mask-forgotten", N, "ReLuLayer.backward", "dY * (self.X > 0)", "dY * 1", "ReLuLayer",
-          "upstream gradient itself"),
-    Plant("net-relu-mask-of-dY", N, "ReLuLayer.backward", "(self.X > 0)", "(dY > 0)", "ReLuLayer",
-          "mask is taken from the upstream"),
-    Plant("net-relu-inverted", N, "ReLuLayer.backward", "self.X > 0", "self.X < 0", "ReLuLayer",
-          "the mask is inverted"),
-    Plant("net-relu-ignores-dY", N, "ReLuLayer.backward", "dY * (self.X > 0)", "1.0 * (self.X > 0)", "ReLuLayer",
-          "upstream"),
-    Plant("net-relu-writes-dY", N, "ReLuLayer.backward", "return dY * (self.X > 0)",
-          "dY *= self.X > 0; return dY", "", "upstream gradient is written to"),
-    Plant("net-relu-as-leaky", N, "ReLuLayer.backward", "(self.X > 0)", "np.where(self.X > 0, 1, 0.01)", "ReLuLayer",
-          "wrong below it"),
-    Plant("net-leaky-as-relu", N, "LeakyReLuLayer.backward", "self.slope", "(self.slope == 1)", "LeakyReLuLayer",
-          "wrong below it"),
-    Plant("net-leaky-alpha-squared", N, "LeakyReLuLayer.backward", "self.slope", "self.slope ** 2", "LeakyReLuLayer",
-          "wrong below it"),
-    Plant("net-leaky-alpha-everywhere", N, "LeakyReLuLayer.backward", "self.slope", "self.alpha", "LeakyReLuLayer",
-          "wrong above it"),
-    Plant("net-sigmoid-half", N, "SigmoidLayer.backward", "dY * self.Y * (1 - self.Y)", "dY * (1 - self.Y)",
-          "SigmoidLayer", "dY times 1 - y"),
-    Plant("net-sigmoid-of-output", N, "SigmoidLayer.backward", "dY * self.Y * (1 - self.Y)",
-          "dY / (2 + np.exp(self.Y) + np.exp(-self.Y))", "SigmoidLayer", "at the output"),
-    Plant("net-sigmoid-ignores-dY", N, "SigmoidLayer.backward", "dY * self.Y", "self.Y", "SigmoidLayer", "upstream"),
-    Plant("net-tanh-not-squared", N, "TanhLayer.backward", "self.Y * self.Y", "self.Y", "TanhLayer",
-          "dY times 1 - y"),
-    Plant("net-tanh-of-output", N, "TanhLayer.backward", "(1 - self.Y * self.Y)", "(1 - np.tanh(self.Y) ** 2)",
-          "TanhLayer", "at the output"),
-    Plant("net-abs-sign-forgotten", N, "AbsLayer.backward", "dY * np.sign(self.X)", "dY", "AbsLayer",
-          "upstream gradient itself"),
-    Plant("net-abs-times-input", N, "AbsLayer.backward", "dY * np.sign(self.X)", "dY * self.X", "AbsLayer",
-          "upstream times input"),
-    Plant("net-cost-sum-in-gradient", N, f"{CE}.backward", " / self.y.shape[1]", "", "the cost", OVER),
-    Plant("net-cost-over-classes", N, f"{CE}.backward", "self.y.shape[1]", "self.y.shape[0]", "the cost", "constant"),
-    Plant("net-cost-sign", N, f"{CE}.backward", "self.P - self.y", "self.y - self.P", "the cost", SIGN),
-    Plant("net-cost-target-forgotten", N, f"{CE}.backward", "(self.P - self.y)", "self.P", "the cost", "y is left out"),
-    Plant("net-squared-2", N, "MeanSquaredError.backward", "self.error /", "2 * self.error /", "the cost", TWO),
-    Plant("net-squared-sum", N, "MeanSquaredError.backward", " / self.error.shape[1]", "", "the cost", OVER),
-    Plant("net-skips-a-layer", N, "FeedForwardNet.backward", "for layer in self.layers[:1:-1]:",
-          "for layer in [k for k in self.layers[:1:-1] if not isinstance(k, AbsLayer)]:", "joins"),
-    Plant("net-update-no-momentum", N, f"{FC}.update", "V *= momentum", "V *= 0", "update", "does not depend on V"),
-    Plant("net-update-sign", N, f"{FC}.update", "V -= lr", "V += lr", "update", "uphill"),
-    Plant("net-update-lr-twice", N, f"{FC}.update", "lr * dW", "lr * lr * dW", "update",
-          "lr is multiplied in twice"),
-    # --- cnn: weights are dictionaries, images are (N, C, H, W)
-    Plant("cnn-linear-mean-in-dW", L, "Linear.gradients", "X.T @ dY", "X.T @ dY / len(dY)", "Linear", BATCH),
-    Plant("cnn-linear-W-not-transposed", L, "Linear.backward", "dY @ W.T", "dY @ W", "",
-          "would be right if W were transposed"),
-    Plant("cnn-conv-kernel-flipped", L, "Conv2D.backward", "W.reshape(len(W), -1)", "W[..., ::-1, ::-1].reshape(len(W), -1)", "Conv2D", "W were flipped along its last 2"),
-    Plant("cnn-conv-dW-flipped", L, "Conv2D.gradients", '.reshape(W.shape)',
-          '.reshape(W.shape)[..., ::-1, ::-1]', "Conv2D", "holds what belongs to another one"),
-    Plant("cnn-conv-db-mean", L, "Conv2D.gradients", "dWb[-1].copy()", "dWb[-1] / len(dY)", "Conv2D", BATCH),
-    Plant("cnn-conv-dW-mean", L, "Conv2D.gradients", "dWb[:-1]", "(dWb[:-1] / len(dY))", "Conv2D", BATCH),
-    Plant("cnn-maxpool-every-winner", L, "MaxPool2D.training_pass", "kernels.first_winners(self.taps(X), Y)",
-          "[tap == Y for tap in self.taps(X)]", "", "every winner"),
-    Plant("cnn-maxpool-all-pixels", L, "MaxPool2D.backward", "dY * winner", "dY", "MaxPool2D", "should be zero"),
-    Plant("cnn-avgpool-not-divided", L, "AvgPool2D.backward", " / math.prod(self.kernel)", " / 1", "AvgPool2D",
-          ": window"),
-    Plant("cnn-avgpool-divided-twice", L, "AvgPool2D.backward", "math.prod(self.kernel)", "math.prod(self.kernel) ** 2",
-          "AvgPool2D", "1/window"),
-    Plant("cnn-batchnorm-mean-constant", L, "BatchNorm2D.backward", "dX -= dbeta / M", "dX -= 0", "BatchNorm2D",
-          "the mean over .* constant"),
-    Plant("cnn-batchnorm-variance-constant", L, "BatchNorm2D.backward", "(dgamma / -M)", "0", "BatchNorm2D",
-          "the variance over .* constant"),
-    Plant("cnn-batchnorm-both-constant", L, "BatchNorm2D.backward", "dX *= self.local",
-          'dX = dA * self.local["scale"] + 0 * dX; dX *= 1 + 0 * self.local', "BatchNorm2D", "mean and the variance"),
-    Plant("cnn-batchnorm-gamma-forgotten", L, "BatchNorm2D.training_pass", '"scale": gamma / std', '"scale": 1 / std',
-          "BatchNorm2D", "gamma were left out"),
-    Plant("cnn-batchnorm-variance-for-std", L, "BatchNorm2D.training_pass", '"scale": gamma / std', '"scale": gamma / std ** 2',
-          "BatchNorm2D"),
-    Plant("cnn-batchnorm-swapped", L, "BatchNorm2D.gradients", '"gamma": dgamma.ravel(), "beta": dbeta.ravel()',
-          '"gamma": dbeta.ravel(), "beta": dgamma.ravel()', "BatchNorm2D",
-          "the gradient of beta"),
-    Plant("cnn-batchnorm-dgamma-mean", L, "BatchNorm2D.gradients", "dgamma.ravel(),", "dgamma.ravel() / len(dY),",
-          "BatchNorm2D"),
-    Plant("cnn-dropout-mask-forgotten", L, "Dropout.backward", ' * self.local["mask"]', " * 1", "Dropout",
-          "upstream gradient itself"),
-    Plant("cnn-dropout-not-scaled", L, "Dropout.backward", 'self.local["mask"]', '(self.local["mask"] > 0)', "Dropout",
-          "0.5 times"),
-    Plant("cnn-activation-ignores-dY", A, "Activation.backward", 'self.upstream(dY) * self.local["slope"]',
-          '1.0 * self.local["slope"]', "ReLU", "upstream"),
-    Plant("cnn-relu-no-mask", A, "ReLU.training_pass", '"slope": X > 0', '"slope": X == X', "ReLU",
-          "upstream gradient itself"),
-    Plant("cnn-sigmoid-plus", A, "Sigmoid.training_pass", "Y * (1 - Y)", "Y * (1 + Y)", "Sigmoid"),
-    Plant("cnn-tanh-of-input", A, "Tanh.training_pass", "1 - Y * Y", "1 - X * X", "Tanh", "given the input"),
-    Plant("cnn-softmax-diagonal", A, "Softmax.backward", "Y * (dY - (dY * Y).sum(axis=1, keepdims=True))",
-          "Y * (1 - Y) * dY", "Softmax", "diagonal of the Jacobian"),
-    Plant("cnn-softmax-no-sum", A, "Softmax.backward", "(dY - (dY * Y).sum(axis=1, keepdims=True))", "dY", "Softmax",
-          "dY times y,"),
-    Plant("cnn-loss-sum-in-gradient", S, "CrossEntropyLoss.training_pass", "dX /= len(X)", "dX /= 1", "the loss", OVER),
-    Plant("cnn-loss-target-forgotten", S, "CrossEntropyLoss.training_pass", "dX[n, labels] -= 1", "dX[n, labels] -= 0",
-          "the loss", "y is left out"),
-    Plant("cnn-squared-half", S, "MeanSquareLoss.training_pass", "(2 / error.size)", "(1 / error.size)", "the loss",
-          HALF),
-    Plant("cnn-squared-over-batch", S, "MeanSquareLoss.training_pass", "(2 / error.size)", "(2 / len(error))",
-          "the loss", "classes"),
-    Plant("cnn-update-no-momentum", "cnn/net.py", "Net.update_weights", "V *= momentum", "V *= 0", "update",
-          "does not depend on V"),
-    Plant("cnn-update-momentum-for-lr", "cnn/net.py", "Net.update_weights", "V -= lr *", "V -= momentum *", "update",
-          "momentum stands where lr"),
-    Plant("cnn-update-sign", "cnn/net.py", "Net.update_weights", "V -= lr *", "V += lr *", "update", "uphill"),
-]  # fmt: skip
+
+def read(table: str) -> Iterator[Plant]:
+    """The plants of a table; each name begins with that of the implementation."""
+    target = file = function = ""
+    for line in table.strip().splitlines():
+        if not line.startswith(" "):
+            target, file, function = line.split()
+            continue
+        cells = [cell.strip() for cell in line.split("|")]
+        name, change, cause, blame = [*cells, "", ""][:4]
+        old, new = (text.strip() for text in change.split("->"))
+        blame = (blame or function.partition(".")[0]).strip("-")
+        yield Plant(f"{target}-{name}", file, function, old, new, blame, cause)
+
+
+PLANTS = list(read(TABLE))

@@ -2,13 +2,10 @@
 
 import ast
 import importlib
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import reduce
-from types import FrameType
+from functools import reduce, wraps
 from typing import Any
 from unittest.mock import patch
 
@@ -17,88 +14,58 @@ import numpy as np
 from gradcheck.case import Case
 from gradcheck.judge import judge_widely
 from gradcheck.ours import specimens
-from gradcheck.plants.plant import Plant, find, mutate
+from gradcheck.ours.equations import functions_of
+from gradcheck.plants.plant import Plant, mutate
 from gradcheck.report import Report
 
-__all__ = ["planted", "Findings", "examine"]
+__all__ = ["planted", "examine", "causes"]
 
 
 @contextmanager
-def planted(plant: Plant) -> Iterator[None]:
-    """Inside the block our own code carries the mistake."""
+def planted(plant: Plant) -> Iterator[list[str]]:
+    """Inside the block our own code carries the mistake; its calls are noted in the list."""
+    node = functions_of(mutate(plant.source, plant))[plant.function]
     module = importlib.import_module(plant.file.removesuffix(".py").replace("/", "."))
     *path, name = plant.function.split(".")
-    owner = reduce(getattr, path, module)
-    tree = ast.Module([find(ast.parse(mutate(plant.source, plant)), plant)], [])
-    scope: dict[str, Any] = {}
-    exec(compile(tree, plant.name, "exec"), module.__dict__, scope)
-    with patch.object(owner, name, scope[name]):
-        yield
+    scope, calls = dict[str, Any](), list[str]()
+    exec(compile(ast.Module([node], []), plant.name, "exec"), module.__dict__, scope)
+
+    @wraps(scope[name])
+    def noted(*args: Any, **options: Any) -> Any:
+        calls.append(name)
+        return scope[name](*args, **options)
+
+    with patch.object(reduce(getattr, path, module), name, noted):
+        yield calls
 
 
-# --- what the checker says of it ----------------------------------------------
-
-
-@dataclass
-class Findings:
-    """What the checker said of a plant."""
-
-    reports: list[Report] = field(default_factory=list)  # the failing ones
-    trouble: str = ""  # the planted code raised
-
-    @property
-    def found(self) -> bool:
-        return bool(self.reports or self.trouble)
-
-    @property
-    def causes(self) -> list[str]:
-        rows = [row.cause for r in self.reports for row in r.rows if row.cause]
-        return [*rows, *(b for r in self.reports for b in r.breaches)]
-
-    @property
-    def blames(self) -> list[str]:
-        return [r.blame for r in self.reports if r.blame]
-
-
-def examine(plant: Plant, seed: int = 0, quick: bool = False) -> Findings:
-    """The cases that run the planted function; quick: until one layer and one net have failed."""
-    findings = Findings()
-    with planted(plant):
+def examine(plant: Plant, seed: int = 0) -> list[Report]:
+    """What is wrong in the cases that run the function, until one layer and one net have failed."""
+    wrong: list[Report] = []
+    with planted(plant) as calls:
         for case in specimens.CASES[plant.target](np.random.default_rng(seed)):
-            if quick and any(bool(r.blame) == is_net(case) for r in findings.reports):
-                continue
-            try:
-                if runs(case, plant):
-                    seconds = 0.0 if quick and is_net(case) else np.inf
-                    report = judge_widely(case, seed, seconds=seconds)
-                    findings.reports += [] if report.ok else [report]
-            except Exception as error:
-                if not raised_in(error, plant):
-                    raise  # our own trouble is not a find
-                findings.trouble = findings.trouble or f"{type(error).__name__}: {error}"
-    return findings
+            is_net = case.name.startswith("net")
+            failed = [report.name.startswith("net") for report in wrong if report.rows]
+            if is_net not in failed:
+                seconds = 0 if failed else np.inf  # the layer tells the mistake, the net whose
+                wrong += judged(case, plant, calls, seed=seed, seconds=seconds)
+    return wrong
 
 
-def is_net(case: Case) -> bool:
-    """Its output is a loss, and its layers can be blamed."""
-    return case.blame is not None and not case.forward().ndim
-
-
-def runs(case: Case, plant: Plant) -> bool:
-    """Does one forward and backward pass come through the planted function?"""
-    seen = False
-
-    def watch(frame: FrameType, event: str, _: Any) -> None:
-        nonlocal seen
-        seen = seen or frame.f_code.co_filename == plant.name
-
-    sys.setprofile(watch)
+def judged(case: Case, plant: Plant, calls: list[str], **how: Any) -> list[Report]:
+    """The report, if it is wrong; what the planted function raises is a broken rule."""
+    calls.clear()
     try:
         case.backward(np.ones(np.shape(case.forward())))
-    finally:
-        sys.setprofile(None)
-    return seen
+        reports = [judge_widely(case, **how)] if calls else []
+    except Exception as error:
+        if plant.name not in [f.filename for f in traceback.extract_tb(error.__traceback__)]:
+            raise  # our own trouble is not a find
+        reports = [Report(case.name, breaches=[f"it raises {type(error).__name__}: {error}"])]
+    return [report for report in reports if not report.ok]
 
 
-def raised_in(error: BaseException, plant: Plant) -> bool:
-    return any(f.filename == plant.name for f in traceback.extract_tb(error.__traceback__))
+def causes(reports: list[Report]) -> list[str]:
+    """Every name for the mistake, and every broken rule."""
+    rows = [row.cause for report in reports for row in report.rows if row.cause]
+    return [*rows, *(breach for report in reports for breach in report.breaches)]

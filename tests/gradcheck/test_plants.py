@@ -77,10 +77,10 @@ def test_a_plant_stands_inside_the_block_and_nowhere_else():
 
 def survives(plant):
     """The mistake was found, named as expected, and its layer blamed."""
-    h = examine(plant, quick=True)
-    assert h.found, "not found"
-    assert not plant.cause or named(plant, h.causes), (plant.cause, h.causes)
-    assert blamed(plant, h.blames, [r.name for r in h.reports]), (plant.blame, h.blames)
+    found = examine(plant)
+    assert found, "not found"
+    assert not plant.cause or named(plant, found), (plant.cause, found)
+    assert blamed(plant, found), (plant.blame, found)
 
 
 QUICK = PLANTS[::9]  # of each target some
@@ -98,9 +98,9 @@ def test_every_planted_mistake_is_found_named_and_blamed(plant):
 
 
 def test_correct_nets_and_layers_raise_no_false_alarm():
-    table, wrong = false_alarms(10, seed=2)
+    table, wrong = false_alarms(43, seed=1)  # each case once
     assert not wrong, wrong[0]
-    assert sum(row[0] for row in table.values()) == 10 and table["tied pooling"][3] > 0
+    assert sum(row[0] for row in table.values()) == 43 and table["blank"][3] > 0
 
 
 @pytest.mark.slow
@@ -108,8 +108,3 @@ def test_a_thousand_correct_nets_and_layers_raise_no_false_alarm():
     table, wrong = false_alarms(1000)
     assert not wrong, wrong[0]
     assert sum(row[0] for row in table.values()) == 1000
-
-
-def test_every_plant_has_a_story_of_its_own_kind():
-    stories = [plant.story for plant in PLANTS]
-    assert all(40 < len(story) < 140 for story in stories) and len(set(stories)) > 40
