@@ -27,38 +27,23 @@ class Row:
     def ok(self) -> bool:
         return not self.result.wrong.any()
 
-    @property
-    def entries(self) -> str:
-        """How many numbers were compared."""
-        return f"{self.result.wrong.size} dirs" if self.sampled else f"{self.result.numeric.size:,}"
-
-    @property
-    def nothing_came_back(self) -> bool:
-        """A single nan stands for a gradient that is not there."""
-        given, right = self.result.backprop, self.result.numeric
-        return given.ndim == 0 and right.ndim > 0 and bool(np.isnan(given))
-
     def sentences(self) -> list[str]:
         """Where the worst wrong entry is, how many there are, and what it looks like."""
+        r = self.result
         if self.ok:
             return []
-        if self.nothing_came_back:
+        if r.numeric.ndim and not r.backprop.ndim and np.isnan(r.backprop):
             return [f"nothing came back for {self.name}: a forgotten return?"]
         named = f"looks like: {self.cause}" if self.cause else "no known pattern"
-        return [self._where()] if self.sampled and not self.cause else [self._where(), named]
-
-    def _where(self) -> str:
-        r = self.result
         if r.backprop.shape != r.numeric.shape:
-            return f"backprop has shape {r.backprop.shape}, the array has {self.shape}"
+            return [f"backprop has shape {r.backprop.shape}, the array has {self.shape}", named]
         gap = np.nan_to_num(abs(r.backprop - r.numeric), nan=np.inf)
         i = np.unravel_index(int(np.where(r.wrong, gap, -1).argmax()), gap.shape)
         place = f"direction {i[0]}" if self.sampled else str(tuple(map(int, i)))
         kind = "directions" if self.sampled else "entries"
-        return (
-            f"at {place}: backprop {r.backprop[i]:.6e}, numerical {r.numeric[i]:.6e}; "
-            f"{r.wrong.sum():,} of {r.wrong.size:,} {kind} wrong"
-        )
+        where = f"at {place}: backprop {r.backprop[i]:.6e}, numerical {r.numeric[i]:.6e}"
+        where += f"; {r.wrong.sum():,} of {r.wrong.size:,} {kind} wrong"
+        return [where] if self.sampled and not self.cause else [where, named]
 
 
 @dataclass
@@ -112,8 +97,9 @@ def _lines(report: Report) -> Iterator[list[str]]:
     for row in report.rows:
         kinks = int(row.result.kinks.sum())
         settled = f"{kinks} on a kink, settled" if kinks else ""
+        count = f"{row.result.wrong.size} dirs" if row.sampled else f"{row.result.numeric.size:,}"
         word, error = "ok" if row.ok else "BAD", f"{row.result.error:.1e}"
-        yield [word, row.name, str(row.shape), row.entries, error, settled]
+        yield [word, row.name, str(row.shape), count, error, settled]
         yield from ([f"    {sentence}"] for sentence in row.sentences())
     yield from ([f"BAD {sentence}"] for sentence in report.breaches)
     yield from ([f"    note: {note}"] for note in dict.fromkeys(report.notes))
