@@ -32,7 +32,7 @@ def correct_cases(seed: int) -> Iterator[tuple[str, Case]]:
 
 def move(case: Case, point: str, rng: np.random.Generator) -> None:
     """Large sharpens a softmax, tied and blank inputs lie on the kinks of max and ReLU."""
-    scale = {"tiny": 1e-3, "large": 30.0}.get(point, 1.0)
+    scale = {"tiny": 1e-2, "large": 30.0}.get(point, 1.0)
     for name, array in case.arrays.items():
         array[...] = scale * rng.normal(size=array.shape)
         if point == "blank" and name.split()[-1].startswith("b"):
