@@ -28,13 +28,13 @@ def worst_errors() -> dict[str, list[float]]:
     layers = [cnn.Linear(D, H, rng, np.float64), cnn.ReLU(), cnn.Linear(H, K, rng, np.float64)]
     losses = [
         adapters.functional_loss(scores, y, "cross_entropy"),
-        adapters.net_cost(net.SoftmaxCrossEntropy(), scores.T, y.T),
-        adapters.cnn_loss(cnn.CrossEntropyLoss(), scores, y),
+        adapters.loss_case(net.SoftmaxCrossEntropy(), scores.T, y.T),
+        adapters.loss_case(cnn.CrossEntropyLoss(), scores, y),
     ]
     nets = [
         errors(adapters.functional_case(params, X, y)),
         errors(adapters.net_case(model, X.T, y.T)),
-        errors(adapters.cnn_case(cnn.Net(layers, cnn.CrossEntropyLoss), X, y)),
+        errors(adapters.net_case(cnn.Net(layers, cnn.CrossEntropyLoss), X, y)),
     ]
     worst = {"E4": [max(errors(loss).values()) for loss in losses]}
     for row, letter in ARRAYS.items():

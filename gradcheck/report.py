@@ -1,6 +1,7 @@
 """What a person sees: a table, a sentence where something is wrong, one line with the verdict."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -26,38 +27,23 @@ class Row:
     def ok(self) -> bool:
         return not self.result.wrong.any()
 
-    @property
-    def entries(self) -> str:
-        """How many numbers were compared."""
-        return f"{self.result.wrong.size} dirs" if self.sampled else f"{self.result.numeric.size:,}"
-
-    @property
-    def nothing_came_back(self) -> bool:
-        """A single nan stands for a gradient that is not there."""
-        given, right = self.result.backprop, self.result.numeric
-        return given.ndim == 0 and right.ndim > 0 and bool(np.isnan(given))
-
     def sentences(self) -> list[str]:
         """Where the worst wrong entry is, how many there are, and what it looks like."""
+        r = self.result
         if self.ok:
             return []
-        if self.nothing_came_back:
+        if r.numeric.ndim and not r.backprop.ndim and np.isnan(r.backprop):
             return [f"nothing came back for {self.name}: a forgotten return?"]
         named = f"looks like: {self.cause}" if self.cause else "no known pattern"
-        return [self._where()] if self.sampled and not self.cause else [self._where(), named]
-
-    def _where(self) -> str:
-        r = self.result
         if r.backprop.shape != r.numeric.shape:
-            return f"backprop has shape {r.backprop.shape}, the array has {self.shape}"
+            return [f"backprop has shape {r.backprop.shape}, the array has {self.shape}", named]
         gap = np.nan_to_num(abs(r.backprop - r.numeric), nan=np.inf)
         i = np.unravel_index(int(np.where(r.wrong, gap, -1).argmax()), gap.shape)
         place = f"direction {i[0]}" if self.sampled else str(tuple(map(int, i)))
         kind = "directions" if self.sampled else "entries"
-        return (
-            f"at {place}: backprop {r.backprop[i]:.6e}, numerical {r.numeric[i]:.6e}; "
-            f"{r.wrong.sum():,} of {r.wrong.size:,} {kind} wrong"
-        )
+        where = f"at {place}: backprop {r.backprop[i]:.6e}, numerical {r.numeric[i]:.6e}"
+        where += f"; {r.wrong.sum():,} of {r.wrong.size:,} {kind} wrong"
+        return [where] if self.sampled and not self.cause else [where, named]
 
 
 @dataclass
@@ -87,14 +73,6 @@ class Report:
     def kinks(self) -> int:
         return int(sum(row.result.kinks.sum() for row in self.rows))
 
-    @property
-    def curved(self) -> int:
-        return int(sum(row.result.curved.sum() for row in self.rows))
-
-    @property
-    def error(self) -> float:
-        return max((row.result.error for row in self.rows), default=0.0)
-
     def __str__(self) -> str:
         return "\n".join([self.name, *table([self])])
 
@@ -102,53 +80,51 @@ class Report:
 
     def _repr_html_(self) -> str:
         """The table in a notebook."""
-        lines = ["".join(f"<th>{h}</th>" for h in HEAD)]
-        for row in self.rows:
-            first, *cells = map(escape, _cells(row))
-            first = first if row.ok else f"<b>{first}</b>"
-            lines.append("".join(f"<td>{cell}</td>" for cell in (first, *cells)))
-            lines += [f'<td></td><td colspan="4">{escape(s)}</td>' for s in row.sentences()]
-        lines += [f'<td colspan="5">{escape(s.strip())}</td>' for s in _remarks(self)]
-        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        rows = ["".join(f"<th>{cell}</th>" for cell in HEAD)]
+        for first, *rest in _lines(self):
+            cells = [f"<b>{first}</b>" if first == "BAD" else escape(first), *map(escape, rest)]
+            start = "<td>" if rest else f'<td colspan="{len(HEAD)}">'
+            rows.append("".join(f"{start}{cell}</td>" for cell in cells))
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
         return f"<table><caption>{escape(self.name)}</caption>{body}</table>"
 
 
-HEAD = "", "array", "shape", "entries", "worst error"
+HEAD = "   ", "array", "shape", "entries", "worst error", ""
 
 
-def _cells(row: Row) -> list[str]:
-    word, error = "ok" if row.ok else "BAD", f"{row.result.error:.1e}"
-    return [word, row.name, str(row.shape), row.entries, error]
+def _lines(report: Report) -> Iterator[list[str]]:
+    """The cells of each row as in HEAD, and a sentence as a single cell."""
+    for row in report.rows:
+        kinks = int(row.result.kinks.sum())
+        settled = f"{kinks} on a kink, settled" if kinks else ""
+        count = f"{row.result.wrong.size} dirs" if row.sampled else f"{row.result.numeric.size:,}"
+        word, error = "ok" if row.ok else "BAD", f"{row.result.error:.1e}"
+        yield [word, row.name, str(row.shape), count, error, settled]
+        yield from ([f"    {sentence}"] for sentence in row.sentences())
+    yield from ([f"BAD {sentence}"] for sentence in report.breaches)
+    yield from ([f"    note: {note}"] for note in dict.fromkeys(report.notes))
+    yield from [[f"=> {report.blame}"]] if report.blame else []
 
 
 def table(reports: list[Report]) -> list[str]:
     """Lines of a table; where there are several reports, the second column names them."""
     several = len(reports) > 1
-    cells, below = [[HEAD[0], "of", *HEAD[1:], ""]], [list[str]()]
+    lines = [[HEAD[0], *["of"] * several, *HEAD[1:]]]
     for report in reports:
-        for position, row in enumerate(report.rows):
-            first, *rest = _cells(row)
-            kinks = int(row.result.kinks.sum())
-            owner = "" if position else report.name
-            cells.append([first, owner, *rest, f"  {kinks} on a kink, settled" * bool(kinks)])
-            below.append(["      " + sentence for sentence in row.sentences()])
-        below[-1] = below[-1] + _remarks(report)
-    width = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for (first, owner, name, shape, entries, error, settled), more in zip(
-        cells, below, strict=True
-    ):
-        owner = f"{owner:<{width[1]}}  " if several else ""
-        start = f"  {first:<3} {owner}{name:<{width[2]}}  {shape:<{width[3]}}"
-        lines.append(f"{start}  {entries:>{width[4]}}  {error:>{width[5]}}{settled}".rstrip())
-        lines += more
-    return lines
-
-
-def _remarks(report: Report) -> list[str]:
-    lines = [f"  BAD {sentence}" for sentence in report.breaches]
-    lines += [f"      note: {note}" for note in dict.fromkeys(report.notes)]
-    return lines + ([f"  => {report.blame}"] if report.blame else [])
+        owner = report.name
+        for first, *rest in _lines(report):
+            lines.append([first, *[owner] * several, *rest] if rest else [first])
+            owner = "" if rest else owner
+    columns = zip(*(cells for cells in lines if len(cells) > 1), strict=True)
+    widths, said = [max(map(len, column)) for column in columns], []
+    for cells in lines:
+        numbers = len(cells) - 3, len(cells) - 2
+        first, *rest = [
+            cell.rjust(width) if k in numbers else cell.ljust(width)
+            for k, (cell, width) in enumerate(zip(cells, widths, strict=False))
+        ]
+        said.append(f"  {first} {'  '.join(rest)}".rstrip())
+    return said
 
 
 def verdict(reports: list[Report]) -> str:
@@ -163,7 +139,7 @@ def verdict(reports: list[Report]) -> str:
     entries = sum(row.result.numeric.size for row in rows)
     kinks = sum(report.kinks for report in reports)
     settled = f", {kinks} on a kink and settled" if kinks else ""
-    worst = max((report.error for report in reports), default=0)
+    worst = max((row.result.error for row in rows), default=0)
     return f"RIGHT  {len(rows)} arrays, {entries:,} comparisons{settled}, worst error {worst:.1e}"
 
 
@@ -177,13 +153,13 @@ def as_json(reports: list[Report]) -> dict[str, Any]:
 
 
 def _row_as_json(row: Row) -> dict[str, Any]:
-    error = row.result.error
+    result = row.result
     return {
         "name": row.name,
         "shape": list(row.shape),
         "ok": row.ok,
-        "worst error": error if np.isfinite(error) else None,
-        "wrong entries": int(row.result.wrong.sum()),
-        "on a kink": int(row.result.kinks.sum()),
+        "worst error": result.error if np.isfinite(result.error) else None,
+        "wrong entries": int(result.wrong.sum()),
+        "on a kink": int(result.kinks.sum()),
         "cause": row.cause,
     }

@@ -12,6 +12,8 @@ from gradcheck.core import CannotCheck
 
 __all__ = ["breaches", "mutations"]
 
+Grads = dict[str, Array]
+
 
 def breaches(
     case: Case,
@@ -25,7 +27,7 @@ def breaches(
     A rule that cannot be tried, since a second pass raises, is a note.
     """
     grads, found = case.backward(dy), list[str]()
-    for rule in (_upstream, _twice, _stale) if case.takes_upstream else (_twice, _stale):
+    for rule in (_linear, _twice, _latest) if case.takes_upstream else (_twice, _latest):
         try:
             said = rule(case, grads, dy, rng)
         except CannotCheck as error:
@@ -33,9 +35,10 @@ def breaches(
                 raise
             notes.append(f"a rule could not be tried ({rule.__name__[1:]}): {error}")
             continue
+        if said and not (accumulates and "grows" in said):
+            found.append(said)
         if said and rule is _twice:  # what grows or changes would break the next rule as well
-            return found + [said] * (not (accumulates and "grows" in said))
-        found += [said] if said else []
+            break
     return found
 
 
@@ -55,27 +58,22 @@ def mutations(case: Case, dy: Array) -> list[str]:
     return sentences
 
 
-def _upstream(
-    case: Case, grads: dict[str, Array], dy: Array, rng: np.random.Generator
-) -> str | None:
-    """backward(0) must be 0; the same answer to another dy means that dy is ignored."""
+def _linear(case: Case, grads: Grads, dy: Array, rng: np.random.Generator) -> str | None:
+    """backward(0) must be 0, backward(3 dy) three times backward(dy)."""
     nothing, triple = case.backward(np.zeros_like(dy)), case.backward(3 * dy)
     finite = {k: abs(g).max(initial=0) for k, g in grads.items() if np.isfinite(g).all()}
     size = 1e-9 * max(finite.values(), default=0)
     some = [k for k, largest in finite.items() if largest > size]
-    constant = [k for k in some if _same(triple[k], grads[k])]
-    if constant:
+    if constant := [k for k in some if _same(triple[k], grads[k])]:
         return f"the upstream gradient is ignored in {_list(constant)}: tripled, it changes nothing"
-    added = [k for k in some if np.isfinite(nothing[k]).all() and abs(nothing[k]).max() > size]
-    if added:
+    if added := [k for k in some if np.isfinite(nothing[k]).all() and abs(nothing[k]).max() > size]:
         return f"backward(0) is not 0 in {_list(added)}: something is added that is no gradient"
-    crooked = [k for k in some if not _same(triple[k], 3 * np.asarray(grads[k]))]
-    if crooked:
+    if crooked := [k for k in some if not _same(triple[k], 3 * np.asarray(grads[k]))]:
         return f"not linear in the upstream gradient: 3 dY does not give 3 {_list(crooked)}"
     return None
 
 
-def _twice(case: Case, grads: dict[str, Array], dy: Array, rng: np.random.Generator) -> str | None:
+def _twice(case: Case, grads: Grads, dy: Array, rng: np.random.Generator) -> str | None:
     """The same call again on the same object: is what backward leaves added to?
 
     Beside it an object with two forward passes and one backward: a state that forward changes,
@@ -91,39 +89,34 @@ def _twice(case: Case, grads: dict[str, Array], dy: Array, rng: np.random.Genera
     forward()
     alone = _arrays(backward(dy))
     differs = [k for k in grads if not _same(again[k], alone[k]) and grads[k].any()]
-    grown = [k for k in differs if _same(again[k], alone[k] + grads[k])]
-    if grown:
+    if grown := [k for k in differs if _same(again[k], alone[k] + grads[k])]:
         said = "grows from call to call: added to, never reset (--accumulates allows it)"
         return f"{_list(grown)} {said}"
-    different = [k for k in grads if not _same(again[k], grads[k])]
-    if same_output and different:
-        return f"the second call gives another gradient in {_list(different)}"
-    return None
+    different = [k for k in grads if same_output and not _same(again[k], grads[k])]
+    return f"the second call gives another gradient in {_list(different)}" if different else None
 
 
-def _arrays(grads: dict) -> dict[str, Array]:
-    return {name: np.array(np.nan if g is None else g, float) for name, g in grads.items()}
-
-
-def _stale(case: Case, grads: dict[str, Array], dy: Array, rng: np.random.Generator) -> str | None:
+def _latest(case: Case, grads: Grads, dy: Array, rng: np.random.Generator) -> str | None:
     """Another forward pass first: backward must answer for the latest."""
-    moved = [case.arrays[k] for k in case.inputs if k in case.arrays]
-    before = [a.copy() for a in moved]
     forward, backward = case.open()
+    moved = [(a, a.copy()) for k, a in case.arrays.items() if k in case.inputs]
     try:
-        for a in moved:
+        for a, _ in moved:
             a[...] = rng.permutation(a.ravel()).reshape(a.shape)
         forward()
     finally:
-        for a, old in zip(moved, before, strict=False):
+        for a, old in moved:
             a[...] = old
-    fresh = np.array(case.forward())
-    if not _same(np.array(forward()), fresh):
+    if not _same(np.array(forward()), np.array(case.forward())):
         return None
     after = _arrays(backward(dy))
     stale = [k for k in grads if not _same(after[k], grads[k])]
     said = "answers for an earlier forward pass: what forward remembers is stale"
     return f"{_list(stale)} {said}" if stale else None
+
+
+def _arrays(grads: dict) -> Grads:
+    return {name: np.array(np.nan if g is None else g, float) for name, g in grads.items()}
 
 
 def _same(u: Array, v: Array) -> bool:

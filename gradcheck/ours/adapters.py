@@ -1,11 +1,12 @@
 """The three networks as cases: how forward is called, and where the gradients are.
 
-The length of an adapter measures the interface of what it adapts. Functions are looked up in
-their modules at every call, so that a patch (see plants) takes effect.
+The functions of functional_net are looked up at every call, so that a patch (see plants) takes
+effect. What net and cnn build of objects differs in three things: a layer, a loss or a net of cnn
+is called in training, one of net has a forward; weights are entries of dictionaries or attributes;
+samples are rows or columns.
 """
 
 import copy
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -18,12 +19,11 @@ from gradcheck.case import Array, Case, argument_copy
 from gradcheck.judge import Parts, blame_parts
 
 __all__ = [
-    "functional_backward", "functional_loss", "functional_case", "functional_update",
-    "net_layer", "net_cost", "net_case", "net_update",
-    "cnn_layer", "cnn_loss", "cnn_case", "cnn_update",
+    "functional_backward", "functional_loss", "functional_case", "layer_case", "loss_case",
+    "net_case", "functional_update", "net_update", "cnn_update",
 ]  # fmt: skip
 
-# --- functional_net: weights are arguments ------------------------------------
+# --- functions: weights are arguments -----------------------------------------
 
 
 def functional_backward(params: Any, X: Array, name: str = "backward") -> Case:
@@ -36,8 +36,7 @@ def functional_backward(params: Any, X: Array, name: str = "backward") -> Case:
 
     arrays = {"X": X, **params._asdict()}
     functions = lambda: functional_net.forward(params, X)[-1], backward
-    sizes = {"batch": len(X)}
-    return Case(name, arrays, lambda: functions, tuple(arrays), sizes, blame=accused)
+    return Case(name, arrays, lambda: functions, tuple(arrays), {"batch": len(X)}, blame=accused)
 
 
 def functional_loss(X: Array, y: Array, name: str) -> Case:
@@ -52,21 +51,17 @@ def functional_case(
     params: Any, X: Array, y: Array, name: str = "net", loss: str = "cross_entropy"
 ) -> Case:
     """Loss, backward and input_gradient together."""
-    cost, inside = getattr(functional_net, loss), functional_backward(params, X)
-    forward, backward = inside.open()
-
-    def whole(dy: Array) -> dict[str, Array]:
-        return backward(cost(forward(), y)[1] * dy)
-
-    inside.name, inside.constants = name, {"y": y}
-    inside.sizes = {"classes": y.shape[1], "batch": len(X)}
-    inside.open = lambda: (lambda: np.array(cost(forward(), y)[0]), whole)
+    cost, case = getattr(functional_net, loss), functional_backward(params, X, name)
+    forward, backward = case.open()
+    whole = lambda: np.array(cost(forward(), y)[0]), lambda dy: backward(cost(forward(), y)[1] * dy)
+    case.open, case.constants = lambda: whole, {"y": y}
+    case.sizes = {"classes": y.shape[1], "batch": len(X)}
 
     def parts() -> Parts:
         yield f"the loss ({loss})", functional_loss(forward().copy(), y, loss), np.ones(())
 
-    inside.blame = lambda wrong, rng: blame_parts(parts, rng) or accused(wrong, rng)
-    return inside
+    case.blame = lambda wrong, rng: blame_parts(parts, rng) or accused(wrong, rng)
+    return case
 
 
 def accused(wrong: set[str], rng: np.random.Generator) -> str:
@@ -82,169 +77,131 @@ def accused(wrong: set[str], rng: np.random.Generator) -> str:
     return "look at both layers: something that dW1 and dW2 share"
 
 
-def joined(parts: Callable[[], Parts], wrong: set[str], rng: np.random.Generator) -> str:
-    """The layers that are wrong alone; else what joins them."""
-    return blame_parts(parts, rng) or "every layer alone is right: look at how the net joins them"
+# --- objects: of net, and of cnn, which are called ----------------------------
 
 
-def chain(
-    layers: dict[str, Any], X: Array, run: Callable, loss: Callable, alone: Callable
-) -> Parts:
-    """The loss and every layer alone, with the input and the upstream gradient they really get."""
-    inputs = [X]
-    for layer in layers.values():
-        inputs.append(run(layer, inputs[-1]))
-    name, case, dY = loss(inputs.pop())
-    yield name, case, np.ones(())
-    for (name, layer), x in zip(reversed(layers.items()), reversed(inputs), strict=True):
-        part, live = alone(layer, x.copy()), dY.copy()
-        run(layer, x)
-        dY = layer.backward(dY)
-        yield name, part, live
+def run(thing: Any, *args: Any) -> Any:
+    """The training pass of a layer, a loss or a net."""
+    return thing(*args) if callable(thing) else thing.forward(*args)
 
 
-# --- net: weights are attributes, samples are columns -------------------------
+def axis_of(thing: Any) -> int:
+    return 0 if callable(thing) else 1  # the axis of the samples
 
 
-def weights_of(layer: Any) -> tuple[str, ...]:
-    """The names of its weights; a gradient is named d in front of them."""
-    return ("W", "b") if layer.arrays() else ()
+def title(thing: Any) -> str:
+    return repr(thing) if callable(thing) else type(thing).__name__
 
 
-def net_layer(layer: Any, X: Array, name: str = "") -> Case:
-    """One layer object alone."""
-    weights = weights_of(layer)
-
-    def open_() -> tuple:
-        live = copy.copy(layer)  # shallow: the weights are shared, what it remembers is not
-        for w in weights:
-            setattr(live, "d" + w, np.zeros_like(getattr(layer, w)))
-
-        def backward(dy: Array) -> dict[str, Array]:
-            return {"X": live.backward(dy), **{w: getattr(live, "d" + w) for w in weights}}
-
-        return lambda: live.forward(argument_copy(X)), backward
-
-    arrays = {"X": X, **{w: getattr(layer, w) for w in weights}}
-    sizes = {"inputs": X.shape[0], "batch": X.shape[1]}
-    return Case(name or type(layer).__name__, arrays, open_, sizes=sizes, batch_axis=1)
+def weights(layer: Any) -> dict[str, tuple[Array, Array]]:
+    """Each weight with its gradient, as they are now."""
+    if callable(layer):
+        return {name: (W, layer.grads.get(name)) for name, W in layer.params.items()}
+    return {name: (W, dW) for name, (W, _, dW) in zip("Wb", layer.arrays(), strict=False)}
 
 
-def net_cost(cost: Any, X: Array, y: Array) -> Case:
-    """A cost object: forward(Y, y), then backward()."""
-    functions = lambda: np.array(cost.forward(X, y)), lambda dy: {"X": cost.backward() * dy}
-    sizes = {"classes": X.shape[0], "batch": X.shape[1]}
-    name, constants = type(cost).__name__, {"y": y}
-    return Case(name, {"X": X}, lambda: functions, sizes=sizes, batch_axis=1, constants=constants)
+def fresh(layer: Any) -> Any:
+    """A layer that shares the weights, but nothing that it remembers."""
+    live = copy.copy(layer)
+    if callable(layer):
+        live.grads, live.state = dict(layer.grads), copy.deepcopy(layer.state)
+    for name, (W, _) in {} if callable(layer) else weights(layer).items():
+        setattr(live, "d" + name, np.zeros_like(W))
+    return live
 
 
-def net_case(model: Any, X: Array, y: Array, name: str = "net") -> Case:
-    """A FeedForwardNet in float64 with its cost."""
-    owners = {f"layer {i} {w}": (k, w) for i, k in enumerate(model.layers) for w in weights_of(k)}
-
-    def backward(dy: Array) -> dict[str, Array]:
-        model.backward()  # what training calls; input_gradient is for us
-        grads = {name: getattr(layer, "d" + w) * dy for name, (layer, w) in owners.items()}
-        return {"X": model.input_gradient() * dy, **grads}
-
-    functions = lambda: np.array(model.loss(model.forward(X), y)), backward
-    arrays = {"X": X, **{name: getattr(layer, w) for name, (layer, w) in owners.items()}}
-    case = Case(name, arrays, lambda: functions, batch_axis=1, constants={"y": y})
-    case.sizes = {"classes": len(y), "batch": X.shape[1]}
-    case.blame = partial(joined, partial(net_parts, model, X, y))
-    return case
-
-
-def net_parts(model: Any, X: Array, y: Array) -> Parts:
-    """The cost and every layer alone."""
-
-    def cost(Y: Array) -> tuple[str, Case, Array]:
-        model.loss(Y, y)
-        case = net_cost(model.cost, Y.copy(), y)
-        return f"the cost ({case.name})", case, model.cost.backward()
-
-    layers = {f"layer {i} ({type(k).__name__})": k for i, k in enumerate(model.layers)}
-    return chain(layers, X, lambda layer, x: layer.forward(x), cost, net_layer)
-
-
-# --- cnn: weights are dictionaries, images are (N, C, H, W) -------------------
-
-
-def cnn_layer(layer: Any, X: Array, name: str = "") -> Case:
+def layer_case(layer: Any, X: Array, name: str = "") -> Case:
     """One layer alone, in its training pass."""
 
     def open_() -> tuple:
-        live = copy.copy(layer)  # shallow: the weights are shared, what it remembers is not
-        live.grads, live.state = dict(layer.grads), copy.deepcopy(layer.state)
-        return lambda: live(argument_copy(X)), lambda dy: {"X": live.backward(dy), **live.grads}
+        live = fresh(layer)
 
-    sizes = {"inputs": X[0].size, "batch": len(X)}
+        def backward(dy: Array) -> dict[str, Array]:
+            return {"X": live.backward(dy), **{k: dW for k, (_, dW) in weights(live).items()}}
+
+        return lambda: run(live, argument_copy(X)), backward
+
+    axis = axis_of(layer)
+    sizes = {"inputs": X.size // X.shape[axis], "batch": X.shape[axis]}
     if X.ndim == 4:
         sizes = {"pixels": X[0, 0].size, "channels": X.shape[1], "batch": len(X)}
     if hasattr(layer, "kernel"):
         sizes = {"window": int(np.prod(layer.kernel)), **sizes}
-    return Case(name or repr(layer), {"X": X, **layer.params}, open_, sizes=sizes)
+    arrays = {"X": X, **{k: W for k, (W, _) in weights(layer).items()}}
+    return Case(name or title(layer), arrays, open_, sizes=sizes, batch_axis=axis)
 
 
-def cnn_loss(loss: Any, X: Array, y: Array, name: str = "") -> Case:
-    """A loss object: called with scores and targets, then backward(dY)."""
-    functions = lambda: np.array(loss(X, y)), lambda dy: {"X": loss.backward(dy)}
-    sizes = {"classes": X.shape[1], "batch": len(X)}
+def loss_case(loss: Any, X: Array, y: Array, name: str = "") -> Case:
+    """A loss object: run with scores and targets, then backward."""
+
+    def backward(dy: Array) -> dict[str, Array]:
+        return {"X": loss.backward(dy) if callable(loss) else loss.backward() * dy}
+
+    axis, functions = axis_of(loss), (lambda: np.array(run(loss, X, y)), backward)
+    sizes = {"classes": X.shape[1 - axis], "batch": X.shape[axis]}
     constants = {"y": y if y.shape == X.shape else np.eye(X.shape[1])[y]}
-    return Case(name or repr(loss), {"X": X}, lambda: functions, sizes=sizes, constants=constants)
+    name = name or title(loss)
+    return Case(name, {"X": X}, lambda: functions, ("X",), sizes, axis, constants)
 
 
-def cnn_case(model: Any, X: Array, y: Array, name: str = "net") -> Case:
-    """A Net in float64 with its loss."""
-    layers = list(enumerate(model.layers, 1))
-    owners = {f"layer {i} {w}": (layer, w) for i, layer in layers for w in layer.params}
-    states = [copy.deepcopy(layer.state) for layer in model.layers]
+def net_case(model: Any, X: Array, y: Array, name: str = "net") -> Case:
+    """A FeedForwardNet or a Net in float64 with its loss."""
+    axis, layers = axis_of(model), list(enumerate(model.layers, int(callable(model))))
+    owners = {f"layer {i} {k}": (layer, k) for i, layer in layers for k in weights(layer)}
+    states = [(layer, copy.deepcopy(layer.state)) for _, layer in layers if callable(layer)]
 
     def forward() -> Array:
-        for layer, state in zip(model.layers, states, strict=True):
+        for layer, state in states:
             layer.state = copy.deepcopy(state)  # dropout draws the same mask every time
-        return np.array(model.loss(model(X), y))
+        return np.array(model.loss(run(model, X), y))
 
     def backward(dy: Array) -> dict[str, Array]:
         model.backward()  # what training calls; input_gradient is for us
-        grads = {name: layer.grads[w] * dy for name, (layer, w) in owners.items()}
+        grads = {name: weights(layer)[k][1] * dy for name, (layer, k) in owners.items()}
         return {"X": model.input_gradient() * dy, **grads}
 
-    arrays = {"X": X, **{name: layer.params[w] for name, (layer, w) in owners.items()}}
-    case = Case(name, arrays, lambda: (forward, backward))
-    case.sizes = {"classes": model(X).shape[1], "batch": len(X)}
-    case.blame = partial(joined, partial(cnn_parts, model, X, y))
+    sizes = {"classes": run(model, X).shape[1 - axis], "batch": X.shape[axis]}
+    arrays = {"X": X, **{name: weights(layer)[k][0] for name, (layer, k) in owners.items()}}
+    case = Case(name, arrays, lambda: (forward, backward), ("X",), sizes, axis, {"y": y})
+    case.blame = partial(joined, model, X, y)
     return case
 
 
-def cnn_parts(model: Any, X: Array, y: Array) -> Parts:
-    """The loss and every layer alone."""
+def joined(model: Any, X: Array, y: Array, wrong: set[str], rng: np.random.Generator) -> str:
+    """The layers that are wrong alone; else what joins them."""
+    alone = blame_parts(partial(parts, model, X, y), rng)
+    return alone or "every layer alone is right: look at how the net joins them"
 
-    def loss(Y: Array) -> tuple[str, Case, Array]:
-        model.loss(Y, y)
-        return (
-            f"the loss ({model.loss!r})",
-            cnn_loss(model.loss, Y.copy(), y),
-            model.loss.backward(),
-        )
 
-    layers = {f"layer {i} ({layer!r})": layer for i, layer in enumerate(model.layers, 1)}
-    return chain(layers, X, lambda layer, x: layer(x), loss, cnn_layer)
+def parts(model: Any, X: Array, y: Array) -> Parts:
+    """The loss and every layer alone, with the input and the upstream gradient they really get."""
+    layers, inputs = list(enumerate(model.layers, int(callable(model)))), [X]
+    for layer in model.layers:
+        inputs.append(run(layer, inputs[-1]))
+    loss = model.loss if callable(model) else model.cost
+    run(loss, inputs[-1], y)
+    dY = loss.backward()
+    yield f"the loss ({title(loss)})", loss_case(loss, inputs.pop().copy(), y), np.ones(())
+    for (i, layer), x in zip(reversed(layers), reversed(inputs), strict=True):
+        part, live = layer_case(layer, x.copy()), dY.copy()
+        run(layer, x)
+        dY = layer.backward(dY)
+        yield f"layer {i} ({title(layer)})", part, live
 
 
 # --- one update, from each implementation -------------------------------------
 
+Update = tuple[Array, Array]
 
-def functional_update(
-    W: Array, V: Array, dW: Array, lr: float, momentum: float
-) -> tuple[Array, Array]:
+
+def functional_update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> Update:
     """One step of functional_net.update, on four equal arrays."""
     params, velocity, grads = (functional_net.Params(a, a, a, a) for a in (W, V, dW))
     params, velocity = functional_net.update(params, velocity, grads, lr, momentum)
     return params.W1, velocity.W1
 
 
-def net_update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple[Array, Array]:
+def net_update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> Update:
     """One step of a FullyConnectedLayer."""
     layer = net.FullyConnectedLayer(len(W))
     layer.W, layer.VW, layer.dW = W, V, dW
@@ -253,7 +210,7 @@ def net_update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tup
     return layer.W, layer.VW
 
 
-def cnn_update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> tuple[Array, Array]:
+def cnn_update(W: Array, V: Array, dW: Array, lr: float, momentum: float) -> Update:
     """One step of a Net."""
     model = cnn.Net([cnn.Linear(3, 5)], cnn.MeanSquareLoss)
     model.layers[0].params, model.layers[0].grads = {"W": W}, {"W": dW}

@@ -30,12 +30,12 @@ def places(equation: str, where: str = "") -> list[Place]:
     where narrows it to a file, a folder, or a class or function in one of them: "net.py",
     "cnn::Linear", "functional_net.py::backward".
     """
-    return [
-        Place(path, name, line)
-        for path, name in functions_in(where)
-        for line in lines_of(path, name)
-        if equation in tags(source(path)[line - 1])
-    ]
+    found = []
+    for path, name in functions_in(where):
+        function = functions(path)[name]
+        lines = range(function.lineno, (function.end_lineno or 0) + 1)
+        found += [Place(path, name, n) for n in lines if equation in tags(source(path)[n - 1])]
+    return found
 
 
 def tags(text: str) -> list[str]:
@@ -46,21 +46,16 @@ def tags(text: str) -> list[str]:
 def functions_in(where: str) -> list[tuple[str, str]]:
     """Path and name of every function or method there."""
     place, _, owner = where.partition("::")
-    return [
-        (path, name)
-        for path in files(place)
-        for name in functions(path)
-        if not owner or f"{name}.".startswith(f"{owner}.")
-    ]
+    pairs = [(path, name) for path in files(place) for name in functions(path)]
+    return [pair for pair in pairs if not owner or f"{pair[1]}.".startswith(f"{owner}.")]
 
 
 def files(place: str) -> list[str]:
     """A file as it is; the files of a folder; without a place those of the three networks."""
-    if place.endswith(".py"):
-        return [place]
     if not place:
         return ["functional_net.py", "net.py", *files("cnn")]
-    return [f"{place}/{file.name}" for file in sorted((ROOT / place).glob("*.py"))]
+    folder = sorted((ROOT / place).glob("*.py"))
+    return [place] if place.endswith(".py") else [f"{place}/{file.name}" for file in folder]
 
 
 @cache
@@ -83,9 +78,3 @@ def functions_of(text: str) -> dict[str, ast.FunctionDef]:
         prefix = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
         found |= {prefix + f.name: f for f in inside if isinstance(f, ast.FunctionDef)}
     return found
-
-
-def lines_of(path: str, name: str) -> range:
-    """The numbers of a function's lines, counted from 1."""
-    function = functions(path)[name]
-    return range(function.lineno, (function.end_lineno or 0) + 1)
