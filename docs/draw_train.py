@@ -12,6 +12,7 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 import typer
+from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -27,8 +28,6 @@ Array = npt.NDArray[np.floating]
 
 def varied(X: Array, rng: np.random.Generator) -> Array:
     """The digits X (N, 784), each under a small random affine map, its strokes a little changed."""
-    from PIL import Image
-
     images = np.empty((len(X), 28, 28), np.float32)
     for image, row, map_ in zip(images, X.reshape(-1, 28, 28), maps(len(X), rng), strict=True):
         picture = Image.fromarray(row)
@@ -61,8 +60,6 @@ def with_another_pen(images: Array, rng: np.random.Generator) -> Array:
 
 def flagged_ones(N: int, rng: np.random.Generator) -> Array:
     """Drawn 1s with a flag, some with a foot, as --predict prepares them, (N, 784)."""
-    from PIL import Image, ImageDraw
-
     rows = []
     for _ in range(N):
         sheet = Image.new("L", (100, 120))
