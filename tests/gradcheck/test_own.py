@@ -1,12 +1,16 @@
 """Bring your own layer: conventions that are understood, mistakes that are found and explained."""
 
 import secrets
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gradcheck import CannotCheck, check_function, check_layer
 
+ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
 
 
@@ -606,5 +610,8 @@ def test_exit_2_when_it_cannot_be_checked_with_one_line(call, file, args, said):
     assert said in err and err.count("\n") == 1, err
 
 
-def test_ours_is_right_from_the_command(call):
+def test_ours_is_right_from_the_command_and_its_nets_stay_out_of_yours(call):
     assert call("functional")[0] == 0
+    code = "import sys, gradcheck; print('net' in sys.modules, 'cnn' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert run.stdout.split() == ["False", "False"]
