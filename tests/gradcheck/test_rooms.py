@@ -36,11 +36,9 @@ INSTALLED = [HOME, HOME / "yours"]
 def test_what_is_installed_needs_numpy_and_typer_alone():
     for path in [p for folder in INSTALLED for p in folder.glob("*.py")]:
         for module, at_top in imports(path):
-            name = module.split(".")[0]
-            late = {"rich", "gradcheck"} | set() if not at_top else {"gradcheck"}
-            assert name in {"numpy", "typer"} | late | set(sys.stdlib_module_names), module
-            if at_top:
-                assert not module.startswith(("gradcheck.ours", "gradcheck.plants"))
+            known = {"numpy", "typer", "gradcheck", "rich"} - ({"rich"} if at_top else set())
+            assert module.split(".")[0] in known | sys.stdlib_module_names, module
+            assert not (at_top and module.startswith(("gradcheck.ours", "gradcheck.plants")))
 
 
 def test_only_the_checker_is_installed():

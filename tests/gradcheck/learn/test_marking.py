@@ -72,7 +72,7 @@ def test_an_error_is_told_with_line_and_source(tmp_path):
 
 def test_what_is_one_loop_denies_nothing_to_the_others(tmp_path):
     text = solved("functional").replace(
-        "    error = logits - y", "    while True: pass\n    error = 1"
+        "    error = logits - y", "    while True: __import__('time').sleep(1)\n    error = 1"
     )
     found = verdicts(marks_of(tmp_path, text, seconds=8.0))
     assert found["E3 squared_error"] == "wrong" and found["E4 squared_error"] == "waits for E3"
