@@ -1,7 +1,5 @@
 """Mistakes planted in our own code are found, named and blamed; correct code is left in peace."""
 
-from functools import cache
-
 import numpy as np
 import pytest
 
@@ -14,13 +12,6 @@ from gradcheck.plants.mistakes import PLANTS
 from gradcheck.plants.plant import Plant, PlantError, diff, mutate
 from gradcheck.plants.planting import examine, planted
 from gradcheck.plants.proof import blamed, false_alarms, named
-
-DIGITS = cache(real.digits)
-
-
-@pytest.fixture(autouse=True)
-def digits_are_read_once(monkeypatch):
-    monkeypatch.setattr(real, "digits", DIGITS)
 
 
 @pytest.mark.parametrize("target", ["functional", "net", "cnn"])
