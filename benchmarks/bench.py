@@ -192,6 +192,7 @@ def choice(value: list[str] | None, allowed: list[str], what: str) -> list[str]:
 def main(
     names: Names = None,
     wanted: Peers = None,
+    threads: Annotated[str, typer.Option(help="default, 1, or both one after the other.")] = "both",
     rounds: timing.Rounds = 7,
     quick: timing.Quick = False,
     write: timing.Write = False,
@@ -200,6 +201,7 @@ def main(
     """Time our networks beside PyTorch, JAX and scikit-learn, those that are installed."""
     names = choice(names, list(NAMES), "--workload")
     wanted = choice(wanted, list(PEERS), "--peer")
+    settings = list(HEADS) if threads == "both" else choice([threads], list(HEADS), "--threads")
     works = [few(name) if quick else workload(name) for name in names]
     if worker:
         times = measure(works, installed(wanted), rounds)
@@ -208,12 +210,12 @@ def main(
     words = [sys.executable, __file__, *(f"--workload={name}" for name in names)]
     words += [*(f"--peer={name}" for name in wanted or ["none"]), *["--quick"] * quick]
     by_threads = {}
-    for threads, head in HEADS.items():  # BLAS reads its threads when Python starts
-        print(f"\n{head}", flush=True)
-        own = timing.environment(threads)
-        by_threads[threads] = timing.found_by([*words, f"--rounds={rounds}"], own)
+    for setting in settings:  # BLAS reads its threads when Python starts
+        print(f"\n{HEADS[setting]}", flush=True)
+        own = timing.environment(setting)
+        by_threads[setting] = timing.found_by([*words, f"--rounds={rounds}"], own)
     print(f"\n{timing.machine()}")
-    if write:
+    if write and len(by_threads) == len(HEADS):
         put(by_threads, {work.name: work.title for work in works})
 
 

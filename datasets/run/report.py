@@ -1,6 +1,6 @@
 """What a command tells at its end: accuracy, an example, weights, pictures, digits of one's own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +16,7 @@ from datasets.store.files import printable
 if TYPE_CHECKING:
     from datasets.run.run import Run
 
-__all__ = ["Probabilities", "report"]
+__all__ = ["Probabilities", "report", "most_confused"]
 
 Array = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]
@@ -51,6 +51,9 @@ def report(run: "Run", probabilities: Probabilities, X: Array, y: npt.NDArray) -
         say(f"weights are in {printable(path)}")
     if run.options.pictures:
         _pictures(run, judged)
+    if X.ndim == 4:
+        for line in most_confused(judged.truth, judged.guess, run.names):
+            say(line)
     if run.own_pictures:
         _predict(run, probabilities, X.shape[1:])
     if path != run.options.save:
@@ -93,6 +96,20 @@ def learnt_nothing(history: list[dict[str, float]], guess: Integers, K: int) -> 
         f"classes is {np.log(K):.2f}, and {seen}; --lr is too large (hidden neurons that are 0 "
         "for every image), too small, or the run too short: try a tenth, then more --epochs"
     )
+
+
+def most_confused(
+    truth: Integers, guess: Integers, names: Sequence[str], rows: int = 5
+) -> list[str]:
+    """A table of the classes that were most often taken for another; truth and guess (N,)."""
+    wrong = truth != guess
+    pairs, times = np.unique(np.stack([truth, guess])[:, wrong], axis=1, return_counts=True)
+    cells = [("most confused", "taken for", "times")]
+    for i in np.argsort(-times, kind="stable")[:rows]:
+        cells.append((names[pairs[0, i]], names[pairs[1, i]], str(times[i])))
+    wide = [max(len(row[i]) for row in cells) for i in (0, 1)]
+    lines = [f"{t:{wide[0]}}  {g:{wide[1]}}  {n:>5}" for t, g, n in cells]
+    return lines if len(lines) > 1 else []
 
 
 def _predict(run: "Run", probabilities: Probabilities, shape: tuple[int, ...]) -> None:

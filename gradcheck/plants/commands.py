@@ -89,7 +89,7 @@ def plants(
 ) -> None:  # fmt: skip
     """Plant a mistake in our code, and see it found; exit 1 when it is."""
     found = {p.name: p for p in PLANTS}
-    if not name:
+    if name in ("", "list"):
         say("\n".join(f"{p.name:36} {p.file}, {p.function}" for p in PLANTS))
     elif name not in found:
         near = ", ".join(known for known in found if name.lower() in known)

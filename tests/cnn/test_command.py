@@ -10,7 +10,7 @@ from PIL import Image
 
 from cnn import __main__ as command
 from datasets import load_weights
-from datasets.run.report import learnt_nothing
+from datasets.run.report import learnt_nothing, most_confused
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,7 @@ def test_channels_size_and_classes_come_from_the_folder(call, folder):
     assert "epoch 5/5" in lines[5]
     assert lines[6].startswith("validation accuracy 100.00% (3 of 3)")
     assert any(f"is {name}" in lines[7] for name in ("blue sky", "grass", "rose"))
+    assert "most confused" not in out  # since nothing was
     stored = load_weights("w.h5")
     assert stored["layer_1/W"].shape == (8, 3, 3, 3)
     assert stored["layer_5/W"].shape == (16 * 2 * 2, 3)
@@ -243,6 +244,17 @@ def test_a_run_that_learnt_nothing_is_told_and_no_other():
     assert "no better than guessing" in learnt_nothing(guessed, many, 10)
     for better in ({"loss": 2.0}, {"accuracy": 0.4}):
         assert not learnt_nothing([guessed[0] | better], many, 10)
+
+
+def test_most_confused():
+    names, truth = ["cat", "dog", "weasel"], np.repeat([0, 1, 2], [7, 5, 8])
+    guess = np.repeat([0, 1, 1, 0, 2], [5, 2, 5, 3, 5])
+    assert most_confused(truth, guess, names) == [
+        "most confused  taken for  times",
+        "weasel         cat            3",
+        "cat            dog            2",
+    ]
+    assert most_confused(truth, truth, names) == []
 
 
 def test_help_teaches_in_ascii(call):
