@@ -8,7 +8,8 @@ call       how forward and backward are called; one life of the object
 probe      which arrays are parameters: those that move the output
 gradients  where backward leaves the gradient of which array
 own        one reading of an interface as a case
-labels, readings   all readings, and the best of them
+questions  what has to be guessed, with its answers
+readings   all combinations of answers, and the best of them
 passes     the same reading at other points
 """
 
