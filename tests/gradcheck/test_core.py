@@ -101,6 +101,26 @@ def test_several_kinks_at_once_are_judged_beside_the_point():
     assert not judge(case(1.5)).ok
 
 
+@pytest.mark.parametrize("seed", [0, 10])  # in these one entry lies between several kinks
+def test_tiny_inputs_whose_kinks_are_nearer_than_the_step_are_judged_beside_the_point(seed):
+    rng = np.random.default_rng(seed)
+    W, X = rng.normal(size=(6, 40)), 1e-6 * rng.normal(size=(3, 6))
+
+    def forward():
+        return np.maximum(X @ W, 0).reshape(3, 10, 4).max(axis=2)
+
+    def case(scale: float) -> Case:
+        def backward(dy):
+            Z = (X @ W).reshape(3, 10, 4)
+            won = (Z == Z.max(axis=2, keepdims=True)) & (Z > 0)
+            return {"X": scale * (dy[:, :, None] * won).reshape(3, 40) @ W.T}
+
+        return Case("tiny", {"X": X}, lambda: (forward, backward))
+
+    assert judge(case(1.0)).ok
+    assert not judge(case(1.001)).ok
+
+
 def test_ones_as_upstream_would_pass_a_softmax_that_returns_zeros():
     X = distinct_values((3, 5), np.random.default_rng(0))
 
