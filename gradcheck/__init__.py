@@ -31,7 +31,7 @@ def check_layer(
     """Check a layer object; inputs are arrays or shapes. The report is true if all is right.
 
     What would take longer than seconds is checked along random directions, not entry by entry.
-    options are those of the command: params, grads, columns, forward, ..., seed.
+    options are those of the command: forward, backward, setup, columns, mean, seed.
 
     >>> import numpy as np
     >>> class Scale:
