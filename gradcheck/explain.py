@@ -218,7 +218,8 @@ def order(clue: Clue) -> Iterator[Guess]:
         if len(ours) <= 100 and ours.any(1).all():
             found = abs(ours[:, None] - right).max(2).argmin(1)
             if sums.size > 1 or len(set(found)) == len(found):
-                said = f"each index of {where} holds what belongs to another one: {found.tolist()}"
+                listed = ", ".join(map(str, found[:12])) + ", ..." * (len(found) > 12)
+                said = f"each index of {where} holds what belongs to another one: [{listed}]"
                 yield f"{said} (transposed, flipped, shifted?)", ours, right[found]
 
 
@@ -294,7 +295,8 @@ def in_common(clue: Clue) -> str:
         return " (there it should be zero)"
     c = fit(a, n).item()
     alike = clue.same(a - n, (c - 1) * n)
-    return f" (there it is {c:.4g} times the right one)" if alike else ""
+    how = f"{c:.4g} times the right one" if abs(c) > 1e-6 else "0"
+    return f" (there it is {how})" if alike else ""
 
 
 EVERY = nothing, activation, linear, fitted, softmax, order, normalised, counted, otherwise, places
