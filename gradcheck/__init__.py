@@ -88,6 +88,7 @@ def check_function(
 
 SAID_IN_PYTHON = {  # what a message tells to type on the command line
     r"--(forward|backward|setup) (?=['\"])": r"\1=",
+    r"--(forward|backward) NAME": r"\1='NAME'",
     r"--(accumulates|mean|columns)": r"\1=True",
     r"--seconds (\d+)": r"seconds=\1",
     r"--input (\d+):int(\d+)": r"np.arange(\1) % \2",

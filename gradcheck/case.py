@@ -193,10 +193,13 @@ def forgive_epsilon(case: Case, checked: Checked, notes: list[str]) -> dict[str,
     wrong = {k: r for k, r in checked.results.items() if r.wrong.any()}
     alike = {k: r for k, r in wrong.items() if r.backprop.shape == r.numeric.shape}
     forgiven = {k: r for k, r in alike.items() if _relative(r).max() < 1e-5}  # 0.333 for 1/3
-    if checked.dy.ndim < 2 and not _one_factor(case, [*alike.values()]):  # a loss
-        forgiven |= {k: r for k, r in alike.items() if _lacks_epsilon(r, case.arrays[k])}
+    if checked.dy.ndim < 2:  # a loss
+        alone = case.sizes.get("batch") == 1
+        forgiven |= {k: r for k, r in alike.items() if _lacks_epsilon(r, case.arrays[k], alone)}
+        most = max(map(_share, forgiven.values()), default=0.0)  # too few entries to tell: alike
+        forgiven |= {k: r for k, r in alike.items() if r.numeric.size < 3 and _share(r) <= most}
     if forgiven:
-        digits = -np.log10(max(_share(r) for r in forgiven.values()))
+        digits = -np.log10(max(map(_share, forgiven.values())))
         notes.append(
             f"{', '.join('d' + name for name in forgiven)} is right to {digits:.0f} "
             "digits: it leaves out an epsilon of the loss, as in log(p + 1e-7), or a constant is "
@@ -206,33 +209,27 @@ def forgive_epsilon(case: Case, checked: Checked, notes: list[str]) -> dict[str,
     return checked.results | {k: wrong[k]._replace(words=w) for k, w in all_right.items()}
 
 
-def _lacks_epsilon(r: Result, p: Array) -> bool:
-    """An epsilon shrinks what flows back from every sample by a little, epsilon / p.
+def _lacks_epsilon(r: Result, p: Array, alone: bool) -> bool:
+    """An epsilon shrinks what flows back from each sample by its own share, epsilon / p.
 
-    So the gradient without it is too large in each entry of the scores; where sums over the samples
-    cancel, it is off in nearly all entries. A multiple of the array itself is weight decay.
+    So the gradient without it is too large, all in all, and by no common factor unless one sample
+    is alone. What is left without a multiple of the array itself, weight decay, must tell it, too.
     """
-    error, live = r.backprop - r.numeric, abs(r.numeric) > r.noise
-    too_large = np.all(error * np.sign(r.numeric) > -r.noise - core.RTOL * abs(r.numeric))
-    nearly_all = np.median(abs(error[live])) > 0.01 * abs(error).max() if live.any() else False
-    small = _share(r) < 5e-4 and (nearly_all or (too_large and _relative(r).max() < 1e-3))
-    return bool(small) and not _is_multiple(error, p)
+    error, n = (r.backprop - r.numeric).ravel(), r.numeric.ravel()
+    known = [p.ravel()] if p.size == n.size else []  # not so along random directions
+    known += [] if alone else [n]
+    rest = _without(error, known)
+    too_large = (error * n).sum() > 0.6 * np.linalg.norm(error) * np.linalg.norm(n)
+    told = np.linalg.norm(rest) > 0.05 * np.linalg.norm(error)
+    return _share(r) < 5e-4 and n.size > 2 and bool(too_large and told)
 
 
-def _one_factor(case: Case, results: list[Result]) -> bool:
-    """Is all that is wrong off by one factor near 1? Of a single sample an epsilon is one, too."""
-    if not results or case.sizes.get("batch") == 1:
-        return False
-    numeric = np.concatenate([r.numeric.ravel() for r in results])
-    return _is_multiple(np.concatenate([r.backprop.ravel() for r in results]) - numeric, numeric)
-
-
-def _is_multiple(a: Array, v: Array) -> bool:
-    """Is a nearly c * v for some c? (Along random directions a has another shape than v.)"""
-    if a.shape != v.shape or a.size < 3:
-        return False
-    c = (a * v).sum() / max((v * v).sum(), 1e-300)
-    return bool(abs(a - c * v).max() < 1e-3 * abs(a).max())
+def _without(v: Array, known: list[Array]) -> Array:
+    """What is left of v once the best sum of multiples of the known ones is taken off."""
+    if not known:
+        return v
+    table = np.stack(known, axis=1)
+    return v - table @ np.linalg.lstsq(table, v, rcond=None)[0]
 
 
 def _relative(r: Result) -> Array:

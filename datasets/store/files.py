@@ -50,9 +50,10 @@ def atomic(path: str | Path) -> Iterator[str]:
 
 def _temporary(path: Path) -> tuple[int, str]:
     """An open file beside path, locked as long as its writer lives, and its name."""
-    prefix = f".{path.name[:40]}."
+    prefix = f".{path.name[:40]}.unfinished-"  # no name that a user would give
     for left in path.parent.glob(f"{glob.escape(prefix)}*.tmp"):
-        _remove_left_behind(left)
+        if left.is_file():
+            _remove_left_behind(left)
     while True:
         handle, name = tempfile.mkstemp(".tmp", prefix, path.parent)
         _lock(handle, 0)

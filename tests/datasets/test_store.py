@@ -235,3 +235,13 @@ def test_what_a_killed_writer_leaves_behind_goes_with_the_next_write(tmp_path):
         Path(one).write_bytes(b"one")
         Path(two).write_bytes(b"two")
     assert path.read_bytes() == b"one" and os.listdir(tmp_path) == ["w.h5"]
+
+
+def test_a_save_leaves_other_files_of_the_user_alone(tmp_path):
+    """What an earlier writer left behind is removed, and nothing else that ends in .tmp."""
+    mine, left = tmp_path / ".w.h5.backup.tmp", tmp_path / ".w.h5.unfinished-abcdefgh.tmp"
+    mine.write_text("precious")
+    left.write_text("of a writer that was killed")
+    with atomic(tmp_path / "w.h5") as name:
+        Path(name).write_text("new")
+    assert mine.read_text() == "precious" and not left.exists()

@@ -95,8 +95,27 @@ def test_22_an_epsilon_is_judged_for_the_whole_case(epsilon, seed):
     layer, X, labels = Net(epsilon=epsilon), RNG.normal(size=(40, 3)), RNG.integers(6, size=40)
     report = check_layer(layer, X, labels)
     assert report and "it leaves out an epsilon of the loss" in str(report)
-    layer.factor = 1.001
-    assert not check_layer(layer, X, labels)
+    for factor in (1.001, 1.0003):
+        layer.factor = factor
+        assert not check_layer(layer, X, labels)
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [lambda d: 1e-4 * np.ones(d.shape), lambda d: 2e-4 * d * RNG.normal(size=d.shape),
+     lambda d: 1e-4 * d + 2e-5 * np.arange(d.size).reshape(d.shape)],
+    ids=["a constant added", "noise", "both"],
+)  # fmt: skip
+def test_a_small_mistake_of_a_loss_is_no_epsilon(mistake):
+    class Loss:
+        def forward(self, X, target):
+            self.d = (X - target) / len(X)
+            return len(X) * (self.d**2).sum() / 2
+
+        def backward(self):
+            return self.d + mistake(self.d)
+
+    assert not check_layer(Loss(), (5, 4), RNG.normal(size=(5, 4)))
 
 
 def test_an_array_that_has_a_gradient_and_does_not_move_here_is_said():
