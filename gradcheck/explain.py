@@ -299,4 +299,6 @@ def in_common(clue: Clue) -> str:
     return f" (there it is {how})" if alike else ""
 
 
-EVERY = nothing, activation, linear, fitted, softmax, order, normalised, counted, otherwise, places
+EVERY = (
+    nothing, fitted, activation, linear, softmax, order, normalised, counted, otherwise, places,
+)  # fmt: skip
