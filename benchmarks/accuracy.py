@@ -13,7 +13,7 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.timing import ROOT, Write, table
+from benchmarks.timing import ROOT, Seeds, Write, table
 from datasets.run import console
 
 COMMANDS = ("functional_net.py", "net.py --epochs 2", "-m cnn --epochs 1")
@@ -40,7 +40,7 @@ def row(command: str, seeds: int) -> list[str]:
 
 
 def main(
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ...")] = 5,
+    seeds: Seeds = 5,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Train only the two MLPs, so long.")
     ] = None,

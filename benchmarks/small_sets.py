@@ -85,7 +85,7 @@ def row(name: str, images: np.ndarray, labels: np.ndarray, seeds: int) -> list[s
     return [name, f"{len(labels)}", *shares]
 
 
-def main(seeds: int = 10, write: timing.Write = False) -> None:
+def main(seeds: timing.Seeds = 10, write: timing.Write = False) -> None:
     """Median validation accuracy with the defaults, and of a tuned run."""
     head = ["set", "pictures", f"defaults, median of {seeds} seeds", "worst seed", "tuned"]
     table = timing.table(head, [row(name, X, y, seeds) for name, (X, y) in sets().items()])

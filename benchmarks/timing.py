@@ -16,10 +16,10 @@ from typing import Annotated, Any
 import typer
 
 __all__ = [
-    *("ROOT", "RESULTS", "THREADS", "Task", "Rounds", "Quick", "Write", "Worker", "environment"),
-    *("found_by", "interleaved", "took", "ratio", "interval", "against"),
-    *("seconds", "table", "put", "machine"),
-]
+    "ROOT", "RESULTS", "THREADS", "Task", "Rounds", "Seeds", "Quick", "Write", "Worker",
+    "environment", "found_by", "interleaved", "took", "ratio", "interval", "against",
+    "seconds", "table", "put", "machine",
+]  # fmt: skip
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results.md"
@@ -27,6 +27,7 @@ Task = Callable[[], object]
 
 # Options that several commands have.
 Rounds = Annotated[int, typer.Option(min=2, help="How often each is timed.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ...")]
 Quick = Annotated[bool, typer.Option("--quick", help="Few images, to see whether all runs.")]
 Write = Annotated[bool, typer.Option("--write", help="Write the page of this measurement anew.")]
 Worker = Annotated[Path | None, typer.Option(hidden=True)]  # where a process of ours leaves figures

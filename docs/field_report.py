@@ -36,6 +36,9 @@ from datasets.run import console  # noqa: E402
 
 DOCS = ROOT / "docs"
 REPORT = DOCS / "field_report.md"
+CLONES = typer.Argument(
+    metavar="FOLDER", exists=True, file_okay=False, help="Where the clones are."
+)
 
 # Names that Python 3.10 and NumPy 2 dropped: some of the code bases need them when imported.
 OLD_NAMES = (
@@ -245,7 +248,7 @@ def page(folder: Path) -> str:
 
 
 def main(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the clones are.")],
+    folder: Annotated[Path, CLONES],
     to: Annotated[Path, typer.Option(metavar="FILE.md", help="The page to write.")] = REPORT,
 ) -> None:
     """Check layers of well-known public code, and write docs/field_report.md."""
